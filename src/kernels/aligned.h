@@ -1,0 +1,44 @@
+// Memory for data that kernels stream: aligned to cache lines, and to huge pages where it is large, which saves the
+// page-table walks of a decode step that touches every weight once.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace speculators {
+
+// Uninitialised bytes, at least cache-line aligned. Throws std::bad_alloc.
+void* allocate_aligned(size_t num_bytes);
+void free_aligned(void* pointer);
+
+template <class T>
+struct AlignedAllocator {
+  using value_type = T;
+  AlignedAllocator() = default;
+  template <class U>
+  AlignedAllocator(const AlignedAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
+  void deallocate(T* pointer, size_t) { free_aligned(pointer); }
+  template <class U>
+  bool operator==(const AlignedAllocator<U>&) const {
+    return true;
+  }
+};
+
+template <class T>
+using AlignedVector = std::vector<T, AlignedAllocator<T>>;
+
+struct AlignedDelete {
+  void operator()(void* pointer) const { free_aligned(pointer); }
+};
+// An array of plain numbers that nothing has initialised.
+template <class T>
+using AlignedArray = std::unique_ptr<T[], AlignedDelete>;
+
+template <class T>
+AlignedArray<T> make_aligned_array(size_t count) {
+  return AlignedArray<T>(static_cast<T*>(allocate_aligned(count * sizeof(T))));
+}
+
+}  // namespace speculators

@@ -1,0 +1,161 @@
+// The kernels of PackedLinear, written once over a vector type T (vector_portable.h says what T offers).
+// A tile is R rows by P panels whose sums stay in registers while k runs from 0 to K: 2 R P accumulators hide the latency
+// of the multiply-adds, and a weight loaded once serves R rows. While a panel is worked on, the next one is prefetched, so
+// that reading memory goes on under the arithmetic.
+// Dims: K inputs, L lanes.
+#pragma once
+
+#include "kernels/linear_kernels.h"
+
+namespace speculators {
+namespace {
+
+template <class T>
+struct LinearTiles {
+  using V = typename T::V;
+  static constexpr int kLanes = T::kLanes;
+  static constexpr int kWidth = 2 * kLanes;  // outputs of a panel
+  static constexpr int kUnroll = 4;
+  static constexpr int kMaxRows = T::kRegisters == 32 ? 12 : 6;
+  static constexpr int kMaxPanels = 6;
+
+  // Panels of a tile of R rows: the sums, one panel's weights and R inputs must fit the registers.
+  static constexpr int panels_for(int rows) {
+    if (T::kRegisters == 32) return rows == 1 ? 6 : rows == 2 ? 4 : rows == 3 ? 3 : rows <= 6 ? 2 : 1;
+    return rows == 1 ? 6 : rows == 2 ? 3 : rows == 3 ? 2 : 1;
+  }
+
+  // Weights to fetch while a tile is computed: `bytes_per_step` for each kUnroll inputs.
+  struct Prefetch {
+    const char* next;
+    int64_t bytes_per_step;
+  };
+
+  // Where input k of the rows lies. Rows from 3 on hang on a pointer of their own, so that one stride register serves all.
+  struct Inputs {
+    const float* first;
+    const float* fourth;
+    int64_t stride;
+    float at(int row, int k) const { return (row < 3 ? first + row * stride : fourth + (row - 3) * stride)[k]; }
+  };
+
+  template <int R, int P>
+  static inline __attribute__((always_inline)) void step(V (&sums)[R][P][2], const Inputs& inputs, int k, const Bf16* w,
+                                                         int64_t w_stride) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      V low, high;
+      T::widen(w + p * w_stride, low, high);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const V input = T::broadcast(inputs.at(r, k));
+        sums[r][p][0] = T::fma(input, low, sums[r][p][0]);
+        sums[r][p][1] = T::fma(input, high, sums[r][p][1]);
+      }
+    }
+  }
+
+  static void store_panel(const LinearProduct& product, int64_t row, int64_t panel, const V (&sums)[2]) {
+    const int64_t output = panel * kWidth;
+    float* y = product.y + row * product.num_outputs + output;
+    if (output + kWidth <= product.num_outputs) {
+      T::store(y, sums[0]);
+      T::store(y + kLanes, sums[1]);
+      return;
+    }
+    float padded[kWidth];
+    T::store(padded, sums[0]);
+    T::store(padded + kLanes, sums[1]);
+    for (int64_t j = 0; j < product.num_outputs - output; ++j) y[j] = padded[j];
+  }
+
+  template <int R, int P>
+  static void tile(const LinearProduct& product, int64_t row, int64_t panel, Prefetch prefetch) {
+    const int64_t num_inputs = product.num_inputs;
+    const int64_t panel_size = num_inputs * kWidth;
+    const float* x = product.x + row * num_inputs;
+    const Bf16* w = product.panels + panel * panel_size;
+    V sums[R][P][2];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      const float* bias = product.bias == nullptr ? nullptr : product.bias + (panel + p) * kWidth;
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        sums[r][p][0] = bias == nullptr ? T::zero() : T::load(bias);
+        sums[r][p][1] = bias == nullptr ? T::zero() : T::load(bias + kLanes);
+      }
+    }
+    Inputs inputs{x, x + 3 * num_inputs, num_inputs};
+    const float* const end = x + num_inputs;
+    const char* next = prefetch.next;
+    for (const float* last = end - (kUnroll - 1); inputs.first < last; w += kUnroll * kWidth) {
+      for (int64_t ahead = 0; ahead < prefetch.bytes_per_step; ahead += 64) T::prefetch(next + ahead);
+      next += prefetch.bytes_per_step;
+#pragma GCC unroll 4
+      for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, i, w + i * kWidth, panel_size);
+      inputs.first += kUnroll;
+      inputs.fourth += kUnroll;
+      if constexpr (R > 3) asm("" : "+r"(inputs.fourth));  // keeps the compiler from a pointer for every row
+    }
+    for (; inputs.first < end; w += kWidth) {
+      step<R, P>(sums, inputs, 0, w, panel_size);
+      ++inputs.first;
+      ++inputs.fourth;
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) store_panel(product, row + r, panel + p, sums[r][p]);
+    }
+  }
+
+  using Tile = void (*)(const LinearProduct&, int64_t row, int64_t panel, Prefetch);
+  struct TileTable {
+    Tile tiles[kMaxRows + 1][kMaxPanels + 1] = {};
+    template <int R, int P>
+    constexpr void fill() {
+      tiles[R][P] = &tile<R, P>;
+      if constexpr (P < panels_for(R)) {
+        fill<R, P + 1>();
+      } else if constexpr (R < kMaxRows) {
+        fill<R + 1, 1>();
+      }
+    }
+    constexpr TileTable() { fill<1, 1>(); }
+  };
+  static constexpr TileTable kTable{};
+
+  // Blocks of nearly equal height: eight rows are 4 + 4, not 6 + 2.
+  static void multiply(const LinearProduct& product, const LinearRange& range) {
+    const int64_t rows = range.row_end - range.row_begin;
+    const int64_t num_blocks = (rows + kMaxRows - 1) / kMaxRows;
+    const int64_t group = panels_for(static_cast<int>(rows / num_blocks));
+    const int64_t panel_bytes = product.num_inputs * kWidth * static_cast<int64_t>(sizeof(Bf16));
+    for (int64_t panel = range.panel_begin; panel < range.panel_end; panel += group) {
+      const int64_t group_end = panel + group < range.panel_end ? panel + group : range.panel_end;
+      const int64_t next_panels = group_end + group < range.panel_end ? group : range.panel_end - group_end;
+      const int64_t bytes_per_step = next_panels * kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16)) / num_blocks;
+      const char* next = reinterpret_cast<const char*>(product.panels) + group_end * panel_bytes;
+      for (int64_t block = 0; block < num_blocks; ++block) {
+        const int64_t row = range.row_begin + rows * block / num_blocks;
+        const int64_t row_end = range.row_begin + rows * (block + 1) / num_blocks;
+        const Prefetch prefetch{next + panel_bytes * next_panels * block / num_blocks, bytes_per_step};
+        multiply_block(product, {row, row_end, panel, group_end}, prefetch);
+      }
+    }
+  }
+
+  static void multiply_block(const LinearProduct& product, const LinearRange& range, Prefetch prefetch) {
+    const int rows = static_cast<int>(range.row_end - range.row_begin);
+    for (int64_t panel = range.panel_begin; panel < range.panel_end;) {
+      const int64_t left = range.panel_end - panel;
+      const int64_t panels = left < panels_for(rows) ? left : panels_for(rows);
+      kTable.tiles[rows][panels](product, range.row_begin, panel, prefetch);
+      prefetch.bytes_per_step = 0;
+      panel += panels;
+    }
+  }
+};
+
+}  // namespace
+}  // namespace speculators
