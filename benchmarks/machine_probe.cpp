@@ -1,0 +1,114 @@
+#include "machine_probe.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include "kernels/isa.h"
+
+namespace speculators {
+namespace {
+
+constexpr size_t kProbeFloats = size_t{32} << 20;  // 128 MB, beyond any cache this is run on
+constexpr int64_t kFmaSteps = 200'000;
+constexpr int kNumSums = 12;
+
+template <int Bytes>
+struct Vector {
+  typedef float Type __attribute__((vector_size(Bytes)));
+};
+
+// Sums in `kNumSums` registers: more than enough to hide the latency of loads and multiply-adds.
+template <int Bytes>
+inline __attribute__((always_inline)) float read_all(const float* data, int64_t count) {
+  using V = typename Vector<Bytes>::Type;
+  constexpr int64_t kStep = 4 * Bytes / 4;
+  V sums[4] = {};
+  for (int64_t i = 0; i + kStep <= count; i += kStep) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      V value;
+      __builtin_memcpy(&value, data + i + j * Bytes / 4, Bytes);
+      sums[j] += value;
+    }
+  }
+  const V sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  return sum[0] + sum[1];
+}
+
+template <int Bytes>
+inline __attribute__((always_inline)) float multiply_add(float seed) {
+  using V = typename Vector<Bytes>::Type;
+  V sums[kNumSums];
+  const V factor = V{} + seed;
+#pragma GCC unroll 12
+  for (int j = 0; j < kNumSums; ++j) sums[j] = V{} + static_cast<float>(j);
+  for (int64_t i = 0; i < kFmaSteps; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < kNumSums; ++j) sums[j] = sums[j] * factor + factor;
+#pragma GCC unroll 12
+    for (int j = 0; j < kNumSums; ++j) asm volatile("" : "+x"(sums[j]));
+  }
+  float total = 0;
+#pragma GCC unroll 12
+  for (int j = 0; j < kNumSums; ++j) total += sums[j][0];
+  return total;
+}
+
+struct Probes {
+  float (*read)(const float*, int64_t);
+  float (*compute)(float);
+  int lanes;
+};
+
+float read_plain(const float* data, int64_t count) { return read_all<16>(data, count); }
+float compute_plain(float seed) { return multiply_add<16>(seed); }
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) float read_avx2(const float* data, int64_t count) { return read_all<32>(data, count); }
+__attribute__((target("avx2,fma"))) float compute_avx2(float seed) { return multiply_add<32>(seed); }
+__attribute__((target("avx512f"))) float read_avx512(const float* data, int64_t count) { return read_all<64>(data, count); }
+__attribute__((target("avx512f"))) float compute_avx512(float seed) { return multiply_add<64>(seed); }
+#endif
+
+Probes choose_probes() {
+#if defined(__x86_64__)
+  const Isa best = list_usable_isas().back();
+  if (best == Isa::kAvx512) return {&read_avx512, &compute_avx512, 16};
+  if (best == Isa::kAvx2) return {&read_avx2, &compute_avx2, 8};
+#endif
+  return {&read_plain, &compute_plain, 4};
+}
+
+double seconds_of(ComputePool& pool, int64_t count, const std::function<float(int64_t, int64_t)>& body, float& sink) {
+  std::mutex mutex;
+  const auto start = std::chrono::steady_clock::now();
+  pool.parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    const float result = body(begin, end);
+    const std::lock_guard lock(mutex);
+    sink += result;
+  });
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+MachineProbe::MachineProbe() : memory_(kProbeFloats, 1.0f) {}
+
+void MachineProbe::measure(ComputePool& pool, MachineFigures& best) {
+  static const Probes probes = choose_probes();
+  const double read_seconds = seconds_of(
+      pool, static_cast<int64_t>(kProbeFloats),
+      [&](int64_t begin, int64_t end) { return probes.read(memory_.data() + begin, end - begin); }, sink_);
+  best.bytes_per_second = std::max(best.bytes_per_second, 4.0 * kProbeFloats / read_seconds);
+  const int num_threads = pool.num_threads();
+  const double fma_seconds =
+      seconds_of(pool, num_threads, [&](int64_t begin, int64_t end) {
+        float sum = 0;
+        for (int64_t i = begin; i < end; ++i) sum += probes.compute(0.5f);
+        return sum;
+      }, sink_);
+  best.flops_per_second =
+      std::max(best.flops_per_second, 2.0 * kFmaSteps * kNumSums * probes.lanes * num_threads / fma_seconds);
+}
+
+}  // namespace speculators

@@ -1,0 +1,39 @@
+#include "draft/choose_token.h"
+
+#include "kernels/ops.h"
+
+namespace speculators {
+namespace {
+
+// Inverse CDF. The last id with a probability catches what rounding leaves of the sum.
+int64_t sample(std::span<const float> probabilities, std::mt19937_64& random) {
+  const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
+  double sum = 0;
+  int64_t last = 0;
+  for (size_t id = 0; id < probabilities.size(); ++id) {
+    if (probabilities[id] <= 0) continue;
+    sum += probabilities[id];
+    last = static_cast<int64_t>(id);
+    if (uniform < sum) break;
+  }
+  return last;
+}
+
+}  // namespace
+
+int32_t choose_token(std::span<float> logits, const ProposalRequest& request, std::span<const int32_t> draft_to_verifier,
+                     Proposal& proposal) {
+  const auto count = static_cast<int64_t>(logits.size());
+  int64_t id = 0;
+  if (request.temperature > 0) {
+    softmax(logits.data(), count, 1 / request.temperature);
+    id = sample(logits, *request.random);
+    proposal.probabilities.insert(proposal.probabilities.end(), logits.begin(), logits.end());
+  } else {
+    id = argmax(logits.data(), count);
+  }
+  proposal.tokens.push_back(draft_to_verifier.empty() ? static_cast<int32_t>(id) : draft_to_verifier[id]);
+  return proposal.tokens.back();
+}
+
+}  // namespace speculators

@@ -1,0 +1,67 @@
+#include "draft/choose_token.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/statistics.h"
+
+namespace speculators {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pointwise;
+
+const std::vector<float> kLogits = {1, 3, -2, 3};
+
+Proposal choose(float temperature, std::mt19937_64& random, std::span<const int32_t> draft_to_verifier = {}) {
+  Proposal proposal;
+  std::vector<float> logits = kLogits;
+  choose_token(logits, {.temperature = temperature, .random = &random}, draft_to_verifier, proposal);
+  return proposal;
+}
+
+std::vector<double> expected_probabilities(double temperature) {
+  std::vector<double> values;
+  double sum = 0;
+  for (float logit : kLogits) sum += std::exp(logit / temperature);
+  for (float logit : kLogits) values.push_back(std::exp(logit / temperature) / sum);
+  return values;
+}
+
+TEST(ChooseToken, TakesTheFirstMaximumAtTemperatureZero) {
+  std::mt19937_64 random(1);
+  const Proposal proposal = choose(0, random);
+  EXPECT_THAT(proposal.tokens, ElementsAre(1));
+  EXPECT_THAT(proposal.probabilities, IsEmpty());
+}
+
+TEST(ChooseToken, TranslatesToVerifierIds) {
+  std::mt19937_64 random(1);
+  EXPECT_THAT(choose(0, random, std::vector<int32_t>{5, 17, 20, 31}).tokens, ElementsAre(17));
+}
+
+TEST(ChooseToken, UsesNoRandomnessWhenGreedy) {
+  std::mt19937_64 random(1);
+  choose(0, random);
+  EXPECT_EQ(random, std::mt19937_64(1));
+}
+
+TEST(ChooseToken, ReportsTheSoftmaxAtItsTemperature) {
+  std::mt19937_64 random(1);
+  const std::vector<double> expected = expected_probabilities(2);
+  EXPECT_THAT(choose(2, random).probabilities,
+              Pointwise(::testing::FloatNear(1e-6f), std::vector<float>(expected.begin(), expected.end())));
+}
+
+TEST(ChooseToken, DrawsFromTheDistributionItReports) {
+  std::mt19937_64 random(1);
+  std::vector<int64_t> counts(kLogits.size(), 0);
+  for (int i = 0; i < 20000; ++i) ++counts[choose(2, random).tokens.at(0)];
+  EXPECT_LT(testing::g_test_score(counts, expected_probabilities(2)), testing::kRejectScore);
+}
+
+}  // namespace
+}  // namespace speculators

@@ -1,0 +1,70 @@
+#include "draft/eagle3/trainable.h"
+
+#include <nlohmann/json.hpp>
+
+#include "draft/eagle3/trainable_model.h"
+#include "draft/training/parameters.h"
+
+namespace speculators {
+namespace {
+
+class TrainableEagle3 : public TrainableDraft {
+ public:
+  explicit TrainableEagle3(Eagle3Model model) : model_(std::move(model)) {}
+
+  LossResult forward(const TrainBatch& batch, uint64_t /*seed*/) override {  // EAGLE-3 draws nothing
+    return model_.options.plain_ops ? eagle3_forward_plain(model_, batch) : eagle3_forward(model_, batch);
+  }
+
+  std::vector<NamedParameter> parameters() override {
+    std::vector<NamedParameter> result;
+    visit_parameters(model_, [&](const std::string& name, torch::Tensor& value) { result.push_back({name, value}); });
+    return result;
+  }
+
+  std::vector<NamedParameter> saved_tensors() override {
+    std::vector<NamedParameter> result = {{"embed_tokens.weight", model_.frozen.embed_tokens}};
+    for (const NamedParameter& parameter : parameters()) result.push_back({parameter.name, parameter.value.detach()});
+    result.push_back({"lm_head.weight", model_.frozen.heads.lm_head});
+    append_vocabulary(result, model_.frozen);
+    return result;
+  }
+
+  Json config_fields() const override { return to_json(model_.config); }
+  int64_t speculative_tokens() const override { return model_.options.ttt_steps; }
+  const std::vector<int64_t>& aux_layer_ids() const override { return model_.config.aux_layer_ids; }
+
+  // Row j: token x_{j+1} and its mask bit, features g_j, target state y_{j+1}, position j + 1.
+  TrainDocument prepare(TrainDocument document) const override {
+    const int64_t length = document.input_ids.size(0), rows = std::max<int64_t>(length - 1, 0);
+    const int64_t first = length - rows;
+    document.input_ids = document.input_ids.narrow(0, first, rows);
+    document.aux_hidden_states = document.aux_hidden_states.narrow(0, 0, rows);
+    document.last_hidden_states = document.last_hidden_states.narrow(0, first, rows);
+    document.loss_mask = document.loss_mask.narrow(0, first, rows);
+    document.position_ids = document.position_ids.narrow(0, first, rows);
+    return document;
+  }
+
+  void load(const std::map<std::string, torch::Tensor>& tensors) override {
+    load_parameters(parameters(), tensors);
+    load_own_head(model_.frozen, tensors);
+  }
+
+  double needed_flops(const TrainBatch& batch) const override { return eagle3_needed_flops(model_, batch); }
+
+ private:
+  Eagle3Model model_;
+};
+
+}  // namespace
+
+std::unique_ptr<TrainableDraft> make_trainable_eagle3(const Eagle3Config& config, const Eagle3TrainingOptions& options,
+                                                      const VerifierTensors& verifier,
+                                                      const std::optional<VocabularyMap>& vocabulary, uint64_t seed) {
+  const FrozenShape shape{config.layer.hidden_size, config.layer.vocab_size, config.draft_vocab_size};
+  return std::make_unique<TrainableEagle3>(
+      make_eagle3_model(config, options, make_frozen_tensors(verifier, vocabulary, shape), seed));
+}
+
+}  // namespace speculators

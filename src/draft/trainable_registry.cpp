@@ -1,0 +1,220 @@
+#include "draft/trainable_registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/errors.h"
+#include "base/nearest.h"
+#include "draft/dflash/trainable.h"
+#include "draft/eagle3/trainable.h"
+#include "draft/layer_checks.h"
+
+namespace speculators {
+namespace {
+
+torch::ScalarType compute_dtype(const DraftTrainingOptions& options) {
+  if (options.compute_dtype == "float32") return torch::kFloat32;
+  if (options.compute_dtype == "bfloat16") return torch::kBFloat16;
+  throw UsageError(fmt::format("--compute-dtype: expected float32 or bfloat16, found '{}'", options.compute_dtype));
+}
+
+Eagle3TrainingOptions eagle3_options(const DraftTrainingOptions& options) {
+  return {options.ttt_steps,        options.ttt_step_loss_decay, nn::parse_loss_spec(*options.loss_fn),
+          compute_dtype(options),   options.compat_upstream,     options.plain_ops};
+}
+
+DFlashTrainingOptions dflash_options(const DraftTrainingOptions& options) {
+  DFlashTrainingOptions result;
+  result.max_anchors = options.max_anchors;
+  result.decay_gamma = options.dflash_decay_gamma;
+  result.dpace_alpha = options.dpace_alpha;
+  result.loss = nn::parse_loss_spec(*options.loss_fn);
+  result.compute_dtype = compute_dtype(options);
+  result.compat_upstream = options.compat_upstream;
+  result.plain_ops = options.plain_ops;
+  const std::string& weight = *options.per_position_loss_weight;
+  if (weight != "dpace" && weight != "fixed-exp-decay") {
+    throw UsageError(fmt::format("--per-position-loss-weight: expected fixed-exp-decay or dpace, found '{}'", weight));
+  }
+  result.position_weight = weight == "dpace" ? PositionWeight::kDPace : PositionWeight::kFixedExpDecay;
+  return result;
+}
+
+int64_t draft_vocab_size(const TrainableRequest& request) {
+  return request.vocabulary ? static_cast<int64_t>(request.vocabulary->d2t.size()) : request.verifier.vocab_size;
+}
+
+std::vector<int64_t> aux_layer_ids(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  const int64_t num_layers = request.verifier.num_hidden_layers;
+  if (options.target_layer_ids.empty()) return default_aux_layer_ids(num_layers);
+  check_aux_layer_ids(options.target_layer_ids, "--target-layer-ids", num_layers);
+  return options.target_layer_ids;
+}
+
+ModelConfig layers_of(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  if (!request.draft_config) return make_draft_layer_config(request.verifier, options);
+  ModelConfig layers = *request.draft_config;
+  if (layers.hidden_size != request.verifier.hidden_size) {
+    throw UsageError(fmt::format("--draft-config: hidden_size: expected the verifier's {}, found {}",
+                                 request.verifier.hidden_size, layers.hidden_size));
+  }
+  layers.vocab_size = request.verifier.vocab_size;
+  return layers;
+}
+
+std::unique_ptr<TrainableDraft> new_eagle3(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  Eagle3Config config;
+  config.layer = layers_of(request, options);
+  config.draft_vocab_size = draft_vocab_size(request);
+  config.aux_layer_ids = aux_layer_ids(request, options);
+  config.norm_before_residual = options.norm_before_residual;
+  config.norm_before_fc = *options.norm_before_fc;
+  config.fc_norm = options.fc_norm;
+  config.norm_output = *options.norm_output;
+  config.embed_requires_grad = options.embed_requires_grad;
+  config = parse_eagle3_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_eagle3(config, eagle3_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  if (!options.mask_token_id) {
+    throw UsageError("--mask-token-id: expected a token id for dflash, found none; name a token that answers never hold");
+  }
+  DFlashConfig config;
+  config.layer = layers_of(request, options);
+  config.draft_vocab_size = draft_vocab_size(request);
+  config.aux_layer_ids = aux_layer_ids(request, options);
+  config.block_size = *options.block_size;
+  config.mask_token_id = *options.mask_token_id;
+  config.sliding_window_non_causal = *options.sliding_window_non_causal;
+  config.sample_from_anchor = *options.sample_from_anchor;
+  config = parse_dflash_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_dflash(config, dflash_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+// Some verifiers attend in another width than they are wide; a draft takes as many heads as fit its own.
+void fit_heads(ModelConfig& layer) {
+  if (layer.hidden_size % layer.num_attention_heads != 0 && layer.hidden_size % layer.head_dim == 0) {
+    layer.num_attention_heads = layer.hidden_size / layer.head_dim;
+    if (layer.num_attention_heads % layer.num_key_value_heads != 0) layer.num_key_value_heads = layer.num_attention_heads;
+  }
+  if (layer.num_attention_heads % layer.num_key_value_heads != 0) {
+    throw UsageError(fmt::format("verifier: num_attention_heads: expected a multiple of the {} key/value heads, found {}; "
+                                 "give --draft-config", layer.num_key_value_heads, layer.num_attention_heads));
+  }
+}
+
+struct TrainableAlgorithm {
+  const char* name;
+  std::unique_ptr<TrainableDraft> (*make)(const TrainableRequest& request, const DraftTrainingOptions& resolved);
+  // What an unset option becomes.
+  const char *draft_arch, *loss_fn, *per_position_loss_weight;
+  int64_t num_layers, block_size;
+  bool norms;  // norm_before_fc and norm_output
+};
+
+constexpr std::array<TrainableAlgorithm, 2> kAlgorithms = {{
+    {"dflash", new_dflash, "qwen3", "ce", "dpace", 5, 16, false},
+    {"eagle3", new_eagle3, "llama", "kl_div", "fixed-exp-decay", 1, 8, true},
+}};
+
+const TrainableAlgorithm& algorithm_named(std::string_view name) {
+  for (const TrainableAlgorithm& algorithm : kAlgorithms) {
+    if (algorithm.name == name) return algorithm;
+  }
+  const std::vector<std::string> known = trainable_algorithms();
+  throw UsageError(fmt::format("--speculator-type: expected one of {}, found '{}'{}", fmt::join(known, ", "), name,
+                               did_you_mean(name, known)));
+}
+
+template <class Value>
+void fill(std::optional<Value>& option, Value value) {
+  if (!option) option = std::move(value);
+}
+
+}  // namespace
+
+std::vector<std::string> trainable_algorithms() {
+  std::vector<std::string> names;
+  for (const TrainableAlgorithm& algorithm : kAlgorithms) names.emplace_back(algorithm.name);
+  return names;
+}
+
+DraftTrainingOptions resolve_options(std::string_view name, DraftTrainingOptions options) {
+  const TrainableAlgorithm& algorithm = algorithm_named(name);
+  fill<int64_t>(options.num_layers, algorithm.num_layers);
+  fill<std::string>(options.draft_arch, algorithm.draft_arch);
+  fill<bool>(options.norm_before_fc, algorithm.norms);
+  fill<bool>(options.norm_output, algorithm.norms);
+  fill<bool>(options.sliding_window_non_causal, false);
+  fill<std::string>(options.loss_fn, algorithm.loss_fn);
+  fill<int64_t>(options.block_size, algorithm.block_size);
+  fill<bool>(options.sample_from_anchor, false);
+  fill<std::string>(options.per_position_loss_weight, algorithm.per_position_loss_weight);
+  if (options.fc_norm && *options.norm_before_fc) {
+    throw UsageError("--fc-norm: expected --no-norm-before-fc with it, since only one of the two norms can be used");
+  }
+  if (*options.num_layers < 1) throw UsageError("--num-layers: expected at least 1");
+  if (options.ttt_steps < 1) throw UsageError("--ttt-steps: expected at least 1");
+  return options;
+}
+
+std::unique_ptr<TrainableDraft> make_trainable_draft(const TrainableRequest& request) {
+  return algorithm_named(request.algorithm).make(request, resolve_options(request.algorithm, request.options));
+}
+
+std::unique_ptr<TrainableDraft> make_trainable_draft(const Speculator& speculator, const DraftTrainingOptions& options,
+                                                     const VerifierTensors& tensors,
+                                                     const std::optional<VocabularyMap>& vocabulary, uint64_t seed) {
+  const DraftTrainingOptions resolved = resolve_options(speculator.algorithm, options);
+  const std::string place = (speculator.folder / "config.json").string();
+  if (speculator.algorithm == "eagle3") {
+    const Eagle3Config config = parse_eagle3_config(speculator.config, speculator.layer_config, place);
+    return make_trainable_eagle3(config, eagle3_options(resolved), tensors, vocabulary, seed);
+  }
+  const DFlashConfig config = parse_dflash_config(speculator.config, speculator.layer_config, place);
+  return make_trainable_dflash(config, dflash_options(resolved), tensors, vocabulary, seed);
+}
+
+ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrainingOptions& resolved) {
+  const std::string arch = *resolved.draft_arch;
+  if (arch != "llama" && arch != "qwen3") {
+    throw UsageError(fmt::format("--draft-arch: expected llama or qwen3, found '{}'", arch));
+  }
+  ModelConfig layer;
+  layer.model_type = arch;
+  layer.architectures = {};
+  layer.vocab_size = verifier.vocab_size;
+  layer.hidden_size = verifier.hidden_size;
+  layer.intermediate_size = verifier.intermediate_size > 0 ? verifier.intermediate_size : 3 * verifier.hidden_size;
+  layer.num_hidden_layers = *resolved.num_layers;
+  layer.num_attention_heads = verifier.num_attention_heads;
+  layer.num_key_value_heads = verifier.num_key_value_heads;
+  layer.head_dim = verifier.head_dim;
+  fit_heads(layer);
+  layer.max_position_embeddings = verifier.max_position_embeddings;
+  layer.rms_norm_eps = verifier.rms_norm_eps;
+  layer.initializer_range = verifier.initializer_range;
+  layer.hidden_act = resolved.draft_hidden_act;
+  layer.rope = verifier.rope;
+  layer.rope.partial_rotary_factor.reset();
+  layer.bos_token_id = verifier.bos_token_id;
+  layer.eos_token_ids = verifier.eos_token_ids;
+  layer.pad_token_id = verifier.pad_token_id;
+  layer.sliding_window = resolved.sliding_window;
+  layer.layer_types.assign(*resolved.num_layers, "sliding_attention");
+  for (const int64_t index : resolved.full_attention_indices) {
+    if (index < 0 || index >= *resolved.num_layers) {
+      throw UsageError(fmt::format("--full-attention-indices: expected layers in [0, {}), found {}", *resolved.num_layers, index));
+    }
+    layer.layer_types[index] = "full_attention";
+  }
+  const auto& types = layer.layer_types;
+  if (std::find(types.begin(), types.end(), "sliding_attention") == types.end()) layer.sliding_window.reset();
+  return layer;
+}
+
+}  // namespace speculators

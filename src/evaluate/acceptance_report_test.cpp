@@ -1,0 +1,43 @@
+#include "evaluate/acceptance_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace speculators {
+namespace {
+
+using ::testing::DoubleEq;
+using ::testing::ElementsAre;
+
+AcceptanceReport report_of(std::initializer_list<std::pair<int, int>> proposed_and_accepted) {
+  AcceptanceReport report;
+  for (const auto& [proposed, accepted] : proposed_and_accepted) {
+    report.add(RoundRecord{.num_proposed = proposed, .num_accepted = accepted});
+  }
+  return report;
+}
+
+TEST(AcceptanceReport, LengthCountsTheBonusToken) {
+  // 3 rounds, 0 + 1 + 3 accepted: 1 + 4/3.
+  EXPECT_DOUBLE_EQ(report_of({{3, 0}, {3, 1}, {3, 3}}).acceptance_length(), 1 + 4.0 / 3);
+}
+
+TEST(AcceptanceReport, RatesAreConditional) {
+  // Position 0: 2 of 3 rounds; position 1: 1 of those 2; position 2: 1 of 1.
+  EXPECT_THAT(report_of({{3, 0}, {3, 1}, {3, 3}}).acceptance_rates(),
+              ElementsAre(DoubleEq(2.0 / 3), DoubleEq(0.5), DoubleEq(1)));
+}
+
+TEST(AcceptanceReport, PlainRoundsDoNotCount) { EXPECT_EQ(report_of({{0, 0}}).num_rounds, 0); }
+
+TEST(AcceptanceReport, AddingReportsEqualsAddingRounds) {
+  AcceptanceReport sum = report_of({{3, 2}});
+  sum.add(report_of({{2, 2}, {3, 0}}));
+  const AcceptanceReport whole = report_of({{3, 2}, {2, 2}, {3, 0}});
+  EXPECT_EQ(sum.accepted_at, whole.accepted_at);
+  EXPECT_EQ(sum.proposed_at, whole.proposed_at);
+  EXPECT_DOUBLE_EQ(sum.acceptance_length(), whole.acceptance_length());
+}
+
+}  // namespace
+}  // namespace speculators

@@ -1,0 +1,45 @@
+#include "regenerate/regenerated_rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/errors.h"
+
+namespace speculators {
+namespace {
+
+class RegeneratedRowsTest : public ::testing::Test {
+ protected:
+  RegeneratedRowsTest() : outfile_(fs::path(::testing::TempDir()) / "regenerated" / "out.jsonl") { fs::remove_all(outfile_.parent_path()); }
+  fs::path outfile_;
+};
+
+TEST_F(RegeneratedRowsTest, RowsComeOutInInputOrder) {
+  RegeneratedRows rows(outfile_, "s", false);
+  rows.add(1, {"{\"b\":1}"});
+  rows.add(0, {"{\"a\":1}"});
+  rows.add(2, {});
+  rows.finish();
+  EXPECT_EQ(read_file(outfile_), "{\"a\":1}\n{\"b\":1}\n");
+  EXPECT_FALSE(fs::exists(outfile_.string() + ".partial"));
+}
+
+TEST_F(RegeneratedRowsTest, HalfWrittenConversationIsForgotten) {
+  { RegeneratedRows(outfile_, "s", false).add(0, {"{\"a\":1}"}); }
+  const std::string whole = read_file(outfile_.string() + ".partial");
+  write_file(outfile_.string() + ".partial", whole + "{\"b\":1}\n{\"b\"");
+  RegeneratedRows rows(outfile_, "s", false);
+  EXPECT_EQ(rows.num_done(), 1);
+  rows.add(1, {"{\"b\":2}"});
+  rows.finish();
+  EXPECT_EQ(read_file(outfile_), "{\"a\":1}\n{\"b\":2}\n");
+}
+
+TEST_F(RegeneratedRowsTest, OtherSettingsAreRefused) {
+  { RegeneratedRows(outfile_, "temperature 0", false).add(0, {"{}"}); }
+  EXPECT_THROW(RegeneratedRows(outfile_, "temperature 1", false), UsageError);
+  EXPECT_EQ(RegeneratedRows(outfile_, "temperature 1", true).num_done(), 0);
+}
+
+}  // namespace
+}  // namespace speculators

@@ -1,0 +1,176 @@
+"""Writes tests/golden/draft: tiny speculators saved by upstream speculators 0.9.0 and what upstream computes with them.
+
+    python tools/make_draft_goldens.py            (needs torch, transformers, speculators==0.9.0; about 20 s on a CPU)
+
+Each case is a folder with the config.json and model.safetensors that upstream's save_pretrained wrote, and
+expected.safetensors: `tokens` [T], `aux` [T, A*D] of one document, and for each n `logits.<n>` [K, V] and `draft.<n>` [K]:
+the proposal when rows 0 ... n-1 are verified and x_n is the newest token. EAGLE-3's chain feeds the draft's own argmax.
+`verifier` holds the embedding, head and final norm that the DFlash cases leave out. All arithmetic is fp32 over the
+bf16 weights on disk, so a product with fp32 sums reproduces it to about 1e-6.
+"""
+import json
+import math
+import os
+import pathlib
+import shutil
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import torch
+from safetensors.torch import save_file
+from transformers import LlamaConfig, Qwen3Config
+from speculators.config import SpeculatorsConfig, VerifierConfig
+from speculators.losses import resolve_loss_config
+from speculators.models.dflash import core as dflash_core
+from speculators.models.dflash.config import DFlashSpeculatorConfig
+from speculators.models.eagle3 import Eagle3SpeculatorConfig
+from speculators.models.eagle3.core import Eagle3DraftModel
+from speculators.proposals.greedy import GreedyTokenProposalConfig
+
+torch.set_num_threads(1)
+OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "draft"
+D, V, VV, A, T, WINDOW = 16, 20, 40, 3, 18, 5
+AUX_IDS = [1, 3, 6]
+FULL, SLIDING = "full_attention", "sliding_attention"
+GENERATOR = torch.Generator().manual_seed(20)
+
+
+def draw(*shape, std=1.0):
+    return (torch.randn(*shape, generator=GENERATOR) * std).bfloat16().float()
+
+
+VERIFIER = {
+    "model.embed_tokens.weight": draw(VV, D, std=0.5),
+    "lm_head.weight": draw(VV, D, std=0.7),
+    "model.norm.weight": 1 + draw(D, std=0.2),
+}
+T2D = torch.zeros(VV, dtype=torch.bool)
+T2D[torch.randperm(VV, generator=GENERATOR)[:V]] = True
+D2T = torch.nonzero(T2D).squeeze(1) - torch.arange(V)
+TOKENS = torch.randint(0, VV, (T,), generator=GENERATOR)
+AUX = draw(T, A * D)
+
+
+def layers(kind, types, **extra):
+    config = {"llama": LlamaConfig, "qwen3": Qwen3Config}[kind](
+        vocab_size=VV, hidden_size=D, intermediate_size=24, num_hidden_layers=len(types), num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=64, rms_norm_eps=1e-5, tie_word_embeddings=False,
+        sliding_window=WINDOW, use_sliding_window=SLIDING in types, layer_types=types, bos_token_id=1, eos_token_id=2,
+        pad_token_id=None, rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, **extra)
+    config._attn_implementation = "sdpa"
+    return config
+
+
+def speculators_config(algorithm, num_tokens):
+    return SpeculatorsConfig(
+        algorithm=algorithm, proposal_methods=[GreedyTokenProposalConfig(speculative_tokens=num_tokens)],
+        default_proposal_method="greedy", verifier=VerifierConfig(name_or_path=None, architectures=["LlamaForCausalLM"]))
+
+
+def fill(model, reduced):
+    """Every parameter random and exactly representable in bf16; embedding and head are the verifier's."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name == "embed_tokens.weight":
+                parameter.copy_(VERIFIER["model.embed_tokens.weight"])
+            elif name in ("lm_head.weight", "verifier_lm_head.weight"):
+                parameter.copy_(VERIFIER["lm_head.weight"][T2D] if reduced else VERIFIER["lm_head.weight"])
+            elif "norm" in name:
+                parameter.copy_((1 + draw(*parameter.shape, std=0.3)).bfloat16().float())
+            elif parameter.ndim == 2:
+                parameter.copy_(draw(*parameter.shape, std=1.5 / math.sqrt(parameter.shape[1])))
+            else:
+                parameter.copy_(draw(*parameter.shape, std=0.3))
+    if reduced:
+        model.load_vocab_mappings(T2D, D2T)
+    return model.float().eval()
+
+
+def head_outputs(model, call):
+    """Outputs of lm_head, one for each time it ran."""
+    outputs = []
+    hook = model.lm_head.register_forward_hook(lambda module, inputs, output: outputs.append(output.detach()[0]))
+    with torch.no_grad():
+        call()
+    hook.remove()
+    return outputs
+
+
+def to_verifier(ids, reduced):
+    return ids + D2T[ids] if reduced else ids
+
+
+def eagle3_proposal(model, n, num_tokens, reduced):
+    """Rows n, n+1, ... hold the tokens drafted so far, so that teacher forcing feeds the chain of row n-1 with them."""
+    drafted, logits = [], []
+    for step in range(num_tokens):
+        ids = torch.cat([TOKENS[1 : n + 1], torch.tensor(drafted + [0] * (num_tokens - step), dtype=torch.long)])
+        aux = torch.cat([AUX[:n], torch.zeros(len(ids) - n, A * D)])
+        outputs = head_outputs(model, lambda: model(
+            hidden_states=aux[None], input_ids=ids[None], document_ids=torch.zeros(1, len(ids), dtype=torch.long),
+            ttt_steps=step + 1))
+        logits.append(outputs[step][n - 1])
+        drafted.append(int(to_verifier(logits[-1].argmax(), reduced)))
+    return torch.stack(logits), torch.tensor(drafted)
+
+
+def dflash_proposal(model, n, num_tokens, reduced):
+    anchors = (torch.tensor([n]), torch.ones(1, dtype=torch.bool))
+    dflash_core.select_anchors = lambda *args, **kwargs: anchors
+    (block,) = head_outputs(model, lambda: model(
+        hidden_states=AUX[None], input_ids=TOKENS[None], loss_mask=torch.ones(1, T, dtype=torch.long),
+        verifier_last_hidden_states=torch.zeros(1, T, D), document_ids=torch.zeros(1, T, dtype=torch.long),
+        position_ids=torch.arange(T)[None], max_anchors=1, loss_config=resolve_loss_config("kl_div", "eager")))
+    first = 0 if model.config.sample_from_anchor else 1
+    logits = block[first : first + num_tokens]
+    return logits, to_verifier(logits.argmax(-1), reduced)
+
+
+def save(name, model, proposal, lengths, num_tokens, reduced):
+    folder = OUT / name
+    expected = {"tokens": TOKENS, "aux": AUX}
+    for n in lengths:
+        expected[f"logits.{n}"], expected[f"draft.{n}"] = proposal(model, n, num_tokens, reduced)
+    model.bfloat16().save_pretrained(folder)
+    (folder / "config.py").unlink()  # a copy of upstream's source
+    config = json.loads((folder / "config.json").read_text())
+    config["speculators_config"]["verifier"]["name_or_path"] = "../verifier"
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    save_file({key: value.contiguous() for key, value in expected.items()}, folder / "expected.safetensors")
+    print(name, "ok", flush=True)
+
+
+def eagle3(name, kind, types, reduced, layer_options={}, **options):
+    config = Eagle3SpeculatorConfig(
+        transformer_layer_config=layers(kind, types, **layer_options), draft_vocab_size=V if reduced else VV,
+        eagle_aux_hidden_state_layer_ids=AUX_IDS, speculators_config=speculators_config("eagle3", 3), **options)
+    save(name, fill(Eagle3DraftModel(config), reduced), eagle3_proposal, (1, 4, 12), 4, reduced)
+
+
+def dflash(name, types, reduced, **options):
+    config = DFlashSpeculatorConfig(
+        transformer_layer_config=layers("qwen3", types), draft_vocab_size=V if reduced else VV, block_size=4,
+        aux_hidden_state_layer_ids=AUX_IDS, mask_token_id=7, speculators_config=speculators_config(
+            "dflash", 4 if options.get("sample_from_anchor") else 3), **options)
+    model = fill(dflash_core.DFlashDraftModel(config), reduced)
+    save(name, model, dflash_proposal, (1, 4, 12), 4 if options.get("sample_from_anchor") else 3, reduced)
+
+
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    (OUT / "verifier").mkdir(parents=True)
+    save_file({key: value.bfloat16() for key, value in VERIFIER.items()}, OUT / "verifier" / "model.safetensors",
+              metadata={"format": "pt"})
+    verifier = LlamaConfig(vocab_size=VV, hidden_size=D, intermediate_size=24, num_hidden_layers=6, num_attention_heads=2,
+                           num_key_value_heads=1, max_position_embeddings=64, architectures=["LlamaForCausalLM"])
+    verifier.save_pretrained(OUT / "verifier")
+    eagle3("eagle3_llama", "llama", [FULL], True, norm_before_residual=True, norm_before_fc=True, norm_output=True)
+    eagle3("eagle3_qwen3_two_layers", "qwen3", [SLIDING, FULL], True, fc_norm=True)
+    eagle3("eagle3_llama_bias_full_vocabulary", "llama", [FULL, SLIDING], False,
+           {"attention_bias": True, "mlp_bias": True}, norm_before_residual=True)
+    dflash("dflash_causal_sliding_and_full", [SLIDING, FULL], True)
+    dflash("dflash_anchor_bidirectional_sliding", [SLIDING, SLIDING], True, sample_from_anchor=True,
+           sliding_window_non_causal=True)
+    dflash("dflash_full_vocabulary", [FULL], False)
+
+
+main()
