@@ -109,7 +109,15 @@ def make_gpt2(assets):
 
 
 def make_llama2(assets):
-    return Tokenizer.from_file(str(assets / "tok-llama2/tokenizer.json"))
+    """The asset has lost its no-break spaces (they became spaces, so the package refuses the file): put them back."""
+    file = json.loads((assets / "tok-llama2/tokenizer.json").read_text())
+    model = file["model"]
+    model["vocab"] = {token.replace(" ", "\u00a0"): id for token, id in model["vocab"].items()}
+    for i, merge in enumerate(model["merges"]):
+        if merge.count(" ") != 1:
+            middle = len(merge) // 2
+            model["merges"][i] = " ".join(part.replace(" ", "\u00a0") for part in (merge[:middle], merge[middle + 1 :]))
+    return Tokenizer.from_str(json.dumps(file))
 
 
 def make_llama3(assets):

@@ -77,7 +77,8 @@ void run(const std::vector<std::string>& arguments) {
 
   const auto num_rows = static_cast<int64_t>(collected.greedy.size());
   const ModelConfig& config = verifier->config();
-  const Tensor hidden = make_tensor({num_rows, static_cast<int64_t>(layer_ids.size()), config.hidden_size}, collected.hidden);
+  const Tensor hidden =
+      make_tensor({num_rows, static_cast<int64_t>(layer_ids.size()), config.hidden_size}, collected.hidden);
   const Tensor greedy = make_tensor({num_rows}, collected.greedy);
   const Tensor margins = make_tensor({num_rows}, collected.margins);
   const Tensor last = make_tensor({static_cast<int64_t>(sequences.size()), config.vocab_size}, collected.last_logits);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numbers>
 #include <set>
 
@@ -145,7 +146,7 @@ ModelConfig make_llama_config(const GgufMetadata& metadata, const GgufTensors& t
   }
   config.tie_word_embeddings = !tensors.contains("output.weight");
   read_token_ids(metadata, config);
-  return config;
+  return parse_model_config(to_json(config), metadata.place());  // checks that the sizes fit each other
 }
 
 namespace {

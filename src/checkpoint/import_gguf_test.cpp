@@ -9,6 +9,8 @@
 
 #include "base/errors.h"
 #include "checkpoint/gguf_builder.h"
+#include "checkpoint/gguf_llama.h"
+#include "checkpoint/gguf_tokenizer.h"
 #include "checkpoint/model_config.h"
 #include "checkpoint/safetensors.h"
 
@@ -272,6 +274,37 @@ TEST_F(ImportGguf, TokenizersThatCannotBeExpressedAreRefused) {
   for (const char* merge : {"ab", "a c", "b a", "", " ", "a "}) {
     expect_refused(tiny_llama().add_strings("tokenizer.ggml.merges", {merge}),
                    "which does not join two tokens to a third");
+  }
+}
+
+// All of an import but the writing of files.
+void import_in_memory(const std::string& file) {
+  const GgufContent content = parse_gguf(std::as_bytes(std::span(file)), "m.gguf");
+  const ModelConfig config = make_llama_config(content.metadata, content.tensors);
+  for (const LlamaTensor& tensor : list_llama_tensors(config, content.tensors, "m.gguf")) load_llama_tensor(tensor);
+  make_tokenizer(content.metadata);
+  make_tokenizer_config(content.metadata);
+}
+
+TEST(ImportGgufDamage, NoBitFlipCrashes) {
+  const std::string whole = tiny_llama().build();
+  int num_refused = 0;
+  for (size_t bit = 0; bit < whole.size() * 8; bit += 3) {  // every bit of a byte comes up, at a third of the time
+    std::string flipped = whole;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    try {
+      import_in_memory(flipped);
+    } catch (const DataError&) {
+      ++num_refused;
+    }
+  }
+  EXPECT_GT(num_refused, 1000);
+}
+
+TEST(ImportGgufDamage, NoTruncationCrashes) {
+  const std::string whole = tiny_llama().build();
+  for (size_t length = 0; length + 32 < whole.size(); length += 7) {  // the last tensor fills its 32 bytes
+    EXPECT_THROW(import_in_memory(whole.substr(0, length)), DataError) << "cut to " << length << " bytes";
   }
 }
 

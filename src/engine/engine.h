@@ -29,7 +29,7 @@ struct Finished {
   int64_t id = 0;
   std::vector<int32_t> tokens;             // answer only
   bool stopped = false;                    // a stop token came; else max_tokens or the context ended it
-  std::vector<float> hidden_states;        // [prompt + answer - 1, len(layer ids), Dv]; the newest never was a row
+  std::vector<float> hidden_states;        // [prompt + answer, len(layer ids), Dv] when kept
 };
 
 // One sequence's part of one round, for observers.

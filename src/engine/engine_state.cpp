@@ -68,7 +68,7 @@ void Engine::State::propose(std::vector<Turn>& turns) {
   std::vector<Turn*> asking;
   for (Turn& turn : turns) {
     Sequence& sequence = *turn.sequence;
-    if (turn.num_prompt_rows > 0 || proposal_length(sequence) == 0) continue;
+    if (turn.num_prompt_rows > 0 || sequence.answered() || proposal_length(sequence) == 0) continue;
     if (sequence.draft == nullptr) sequence.draft = proposer->make_sequence();
     const bool greedy = is_greedy(sequence.request.sampling);
     asking.push_back(&turn);
@@ -94,6 +94,12 @@ void Engine::State::propose(std::vector<Turn>& turns) {
   }
 }
 
+// None inside a prompt and behind an answer, one at the end of a prompt, else every row.
+int64_t num_logit_rows_of(const Turn& turn) {
+  if (turn.num_prompt_rows > 0) return turn.num_prompt_rows < turn.sequence->prompt_left() ? 0 : 1;
+  return turn.sequence->answered() ? 0 : turn.num_rows;
+}
+
 // One pass over every turn's rows: a part of a prompt, or the newest token and the proposal behind it.
 VerifierOutput Engine::State::verify(std::vector<Turn>& turns) {
   batch.sequences.clear();
@@ -104,9 +110,7 @@ VerifierOutput Engine::State::verify(std::vector<Turn>& turns) {
     sequence.tokens.insert(sequence.tokens.end(), turn.proposal.tokens.begin(), turn.proposal.tokens.end());
     turn.kv_before = sequence.kv.length();
     turn.num_rows = turn.num_prompt_rows > 0 ? turn.num_prompt_rows : sequence.length() - turn.kv_before;
-    turn.num_logit_rows = turn.num_prompt_rows == 0                       ? turn.num_rows
-                          : turn.num_prompt_rows < sequence.prompt_left() ? 0
-                                                                          : 1;
+    turn.num_logit_rows = num_logit_rows_of(turn);
     turn.first_row = std::exchange(num_rows, num_rows + turn.num_rows);
     turn.first_logit_row = std::exchange(num_logit_rows, num_logit_rows + turn.num_logit_rows);
     const auto rows = std::span(sequence.tokens).subspan(turn.kv_before, turn.num_rows);
@@ -169,17 +173,19 @@ RoundRecord Engine::State::append(Turn& turn, const Accepted& accepted, std::spa
   Sequence& sequence = *turn.sequence;
   const auto& stops = sequence.request.stop_token_ids;
   const auto stop = std::find_first_of(accepted.tokens.begin(), accepted.tokens.end(), stops.begin(), stops.end());
-  sequence.stopped = stop != accepted.tokens.end();
-  const int64_t num_gained = stop - accepted.tokens.begin() + (sequence.stopped ? 1 : 0);
+  const bool stops_here = stop != accepted.tokens.end();
+  const int64_t num_gained = stop - accepted.tokens.begin() + (stops_here ? 1 : 0);
+  // A row without logits adds no token: a part of a prompt, or the newest token of a finished answer.
+  const int64_t num_kept = turn.num_logit_rows == 0 ? turn.num_rows : turn.num_prompt_rows > 0 ? turn.num_prompt_rows : num_gained;
+  sequence.stopped |= stops_here;
 
   sequence.tokens.resize(sequence.length() - static_cast<int64_t>(turn.proposal.tokens.size()));
   sequence.tokens.insert(sequence.tokens.end(), accepted.tokens.begin(), accepted.tokens.begin() + num_gained);
-  const int64_t num_kept = turn.num_prompt_rows > 0 ? turn.num_prompt_rows : num_gained;
   sequence.kv.truncate(turn.kv_before + num_kept);
 
   const auto num_layers = static_cast<int64_t>(batch.hidden_layer_ids.size());
   const int64_t hidden_size = verifier.config().hidden_size;
-  if (proposer != nullptr && !sequence.finished()) {
+  if (proposer != nullptr && !sequence.answered()) {
     aux_columns.append(hidden_states, num_layers, hidden_size, turn.first_row, num_kept, sequence.aux);
   }
   if (sequence.request.keep_hidden_states) {

@@ -119,7 +119,7 @@ TEST(Engine, TheContextEndsAnAnswer) {
   EXPECT_FALSE(finished.at(0).stopped);
 }
 
-TEST(Engine, KeepsHiddenStatesOfEveryRowButTheNewest) {
+TEST(Engine, KeepsHiddenStatesOfEveryRow) {
   FakeVerifier verifier(16);
   FakeProposer proposer(verifier, FakeDraft::kMixed, 3);
   Engine engine(verifier, &proposer, {.prefill_chunk = 3, .hidden_layer_ids = {2, 0}});
@@ -129,7 +129,7 @@ TEST(Engine, KeepsHiddenStatesOfEveryRowButTheNewest) {
   std::vector<int32_t> tokens = make_prompt(7, 0, 16);
   tokens.insert(tokens.end(), finished.at(0).tokens.begin(), finished.at(0).tokens.end());
   std::vector<float> expected;
-  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
     const auto token = static_cast<float>(tokens[i]), position = static_cast<float>(i);
     expected.insert(expected.end(), {token, position, 2, token, position, 0});
   }

@@ -30,7 +30,10 @@ struct Sequence {
   int64_t prompt_length() const { return static_cast<int64_t>(request.prompt.size()); }
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
   int64_t prompt_left() const { return std::max<int64_t>(0, prompt_length() - kv.length()); }
-  bool finished() const { return stopped || length() >= max_length; }
+  bool answered() const { return stopped || length() >= max_length; }
+  // Kept states cover the newest token too, so such a sequence takes one more row after its answer.
+  bool needs_last_row() const { return request.keep_hidden_states && kv.length() < length(); }
+  bool finished() const { return answered() && !needs_last_row(); }
 };
 
 // What one sequence does in one round.

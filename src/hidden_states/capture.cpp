@@ -26,13 +26,15 @@ std::string reason_against(const Sample& sample, const ModelConfig& config) {
   const auto length = static_cast<int64_t>(sample.token_ids.size());
   if (length == 0) return "the sample has no tokens";
   if (length > config.max_position_embeddings) {
-    return fmt::format("{} tokens are more than the verifier's context of {}; prepare the data with a smaller --seq-length",
-                       length, config.max_position_embeddings);
+    return fmt::format(
+        "{} tokens are more than the verifier's context of {}; prepare the data with a smaller --seq-length", length,
+        config.max_position_embeddings);
   }
   for (const int32_t id : sample.token_ids) {
     if (id >= 0 && id < config.vocab_size) continue;
-    return fmt::format("token id {} is outside the verifier's vocabulary of {}; was the data prepared for this verifier?",
-                       id, config.vocab_size);
+    return fmt::format(
+        "token id {} is outside the verifier's vocabulary of {}; was the data prepared for this verifier?", id,
+        config.vocab_size);
   }
   return "";
 }
@@ -78,7 +80,8 @@ class CaptureRun {
         rows_.push_back(row);
         continue;
       }
-      const std::string problem = find_problem(path, samples_[row], num_layers(), hidden_size(), options_.validate_outputs);
+      const std::string problem =
+          find_problem(path, samples_[row], num_layers(), hidden_size(), options_.validate_outputs);
       if (problem.empty()) {
         ++report_.num_kept;
         continue;
@@ -93,10 +96,10 @@ class CaptureRun {
     const auto needed = static_cast<uint64_t>(num_tokens_of(rows_) * (num_layers() * hidden_size() * 2 + 8));
     const auto free = fs::space(folder_).available;
     if (needed <= free) return;
-    throw DataError(fmt::format("{}: the hidden states of {} samples need {:.1f} GB, but {:.1f} GB are free; take another "
-                                "disk with --output, or fewer samples with --max-samples",
-                                folder_.string(), rows_.size(), static_cast<double>(needed) * 1e-9,
-                                static_cast<double>(free) * 1e-9));
+    throw DataError(fmt::format(
+        "{}: the hidden states of {} samples need {:.1f} GB, but {:.1f} GB are free; take another "
+        "disk with --output, or fewer samples with --max-samples",
+        folder_.string(), rows_.size(), static_cast<double>(needed) * 1e-9, static_cast<double>(free) * 1e-9));
   }
 
   // What is left of the samples under way, then new samples, up to batch_tokens rows.
@@ -188,8 +191,8 @@ class CaptureRun {
   const CaptureOptions& options_;
   fs::path folder_;
   std::unique_ptr<KvPool> pool_ = verifier_.make_kv_pool();
-  std::deque<int64_t> rows_;      // to do
-  std::vector<Running> running_;  // in the order of their rows in the batch
+  std::deque<int64_t> rows_;     // to do
+  std::deque<Running> running_;  // in the order of their rows in the batch, which points into it
   VerifierBatch batch_;
   CaptureReport report_;
   int64_t num_consecutive_ = 0;

@@ -1,6 +1,6 @@
-// Capture: runs samples through the embedded verifier, many in one pass, and keeps the hidden states of each in a file of
-// its own. What is done stays done: a stopped or killed run goes on where it was.
-// Dims: T tokens of a sample, A aux layers, Dv hidden size.
+// Capture: runs samples through the embedded verifier, many in one pass, and keeps the hidden states of each in a file
+// of its own. What is done stays done: a stopped or killed run goes on where it was. Dims: T tokens of a sample, A aux
+// layers, Dv hidden size.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ struct CaptureFailure {
 };
 
 struct CaptureReport {
-  int64_t num_captured = 0;                // files written
-  int64_t num_kept = 0;                    // files that were there and valid
-  std::vector<CaptureFailure> damaged;     // files that were there and had to be made again
-  std::vector<CaptureFailure> failures;    // samples without a file
-  int64_t num_tokens = 0, num_bytes = 0;   // of what was captured
+  int64_t num_captured = 0;               // files written
+  int64_t num_kept = 0;                   // files that were there and valid
+  std::vector<CaptureFailure> damaged;    // files that were there and had to be made again
+  std::vector<CaptureFailure> failures;   // samples without a file
+  int64_t num_tokens = 0, num_bytes = 0;  // of what was captured
   double verify_seconds = 0, write_seconds = 0, check_seconds = 0;
 };
 

@@ -67,9 +67,9 @@ TEST_F(HiddenStatesFile, Float8IsScaledBackWithOneScaleAToken) {
   Tensor states{DType::kF8E4M3, {2, 1, 3}, {}};
   for (const int bits : {0x38, 0x40, 0xb8, 0x7e, 0x01, 0x00}) states.bytes.push_back(static_cast<std::byte>(bits));
   const Tensor scales = make_tensor({2, 1, 1}, std::span<const float>(std::vector<float>{2.0f, 0.5f}));
-  write_safetensors(path(), {{"hidden_states", states.view()},
-                             {"hidden_states_scales", scales.view()},
-                             {"token_ids", kTokens.view()}});
+  write_safetensors(
+      path(),
+      {{"hidden_states", states.view()}, {"hidden_states_scales", scales.view()}, {"token_ids", kTokens.view()}});
   std::vector<float> values;
   for (const Bf16 value : read_hidden_states(path()).values) values.push_back(to_float(value));
   EXPECT_THAT(values, ElementsAre(2.0f, 4.0f, -2.0f, 224.0f, 0x1p-10f, 0.0f));

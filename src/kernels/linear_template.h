@@ -40,32 +40,47 @@ struct LinearTiles {
   };
 
   template <int R, int P>
-  static inline __attribute__((always_inline)) void step(V (&sums)[R][P][2], const Inputs& inputs, int k, const Bf16* w,
-                                                         int64_t w_stride) {
+  static inline __attribute__((always_inline)) void step(V (&sums)[R][P][2], const Inputs& inputs,
+                                                         const Bf16* const (&panels)[P], int k) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
       V low, high;
-      T::widen(w + p * w_stride, low, high);
+      T::widen(panels[p] + k * kWidth, low, high);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const V input = T::broadcast(inputs.at(r, k));
         sums[r][p][0] = T::fma(input, low, sums[r][p][0]);
         sums[r][p][1] = T::fma(input, high, sums[r][p][1]);
+        T::pin(sums[r][p][0], sums[r][p][1]);
       }
     }
   }
 
-  static void store_panel(const LinearProduct& product, int64_t row, int64_t panel, const V (&sums)[2]) {
+  template <int R, int P>
+  static inline __attribute__((always_inline)) void advance(Inputs& inputs, const Bf16* (&panels)[P], int k) {
+    inputs.first += k;
+    inputs.fourth += k;
+    // The empty statements keep the compiler from one pointer for every row, panel and unrolled k.
+    if constexpr (R > 3) asm("" : "+r"(inputs.fourth));
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      panels[p] += k * kWidth;
+      asm("" : "+r"(panels[p]));
+    }
+  }
+
+  static inline __attribute__((always_inline)) void store_panel(const LinearProduct& product, int64_t row, int64_t panel,
+                                                                V low, V high) {
     const int64_t output = panel * kWidth;
     float* y = product.y + row * product.num_outputs + output;
     if (output + kWidth <= product.num_outputs) {
-      T::store(y, sums[0]);
-      T::store(y + kLanes, sums[1]);
+      T::store(y, low);
+      T::store(y + kLanes, high);
       return;
     }
     float padded[kWidth];
-    T::store(padded, sums[0]);
-    T::store(padded + kLanes, sums[1]);
+    T::store(padded, low);
+    T::store(padded + kLanes, high);
     for (int64_t j = 0; j < product.num_outputs - output; ++j) y[j] = padded[j];
   }
 
@@ -74,10 +89,11 @@ struct LinearTiles {
     const int64_t num_inputs = product.num_inputs;
     const int64_t panel_size = num_inputs * kWidth;
     const float* x = product.x + row * num_inputs;
-    const Bf16* w = product.panels + panel * panel_size;
+    const Bf16* panels[P];
     V sums[R][P][2];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
+      panels[p] = product.panels + (panel + p) * panel_size;
       const float* bias = product.bias == nullptr ? nullptr : product.bias + (panel + p) * kWidth;
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -88,24 +104,21 @@ struct LinearTiles {
     Inputs inputs{x, x + 3 * num_inputs, num_inputs};
     const float* const end = x + num_inputs;
     const char* next = prefetch.next;
-    for (const float* last = end - (kUnroll - 1); inputs.first < last; w += kUnroll * kWidth) {
+    for (const float* last = end - (kUnroll - 1); inputs.first < last;) {
       for (int64_t ahead = 0; ahead < prefetch.bytes_per_step; ahead += 64) T::prefetch(next + ahead);
       next += prefetch.bytes_per_step;
 #pragma GCC unroll 4
-      for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, i, w + i * kWidth, panel_size);
-      inputs.first += kUnroll;
-      inputs.fourth += kUnroll;
-      if constexpr (R > 3) asm("" : "+r"(inputs.fourth));  // keeps the compiler from a pointer for every row
+      for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, panels, i);
+      advance<R, P>(inputs, panels, kUnroll);
     }
-    for (; inputs.first < end; w += kWidth) {
-      step<R, P>(sums, inputs, 0, w, panel_size);
-      ++inputs.first;
-      ++inputs.fourth;
+    while (inputs.first < end) {
+      step<R, P>(sums, inputs, panels, 0);
+      advance<R, P>(inputs, panels, 1);
     }
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) store_panel(product, row + r, panel + p, sums[r][p]);
+      for (int r = 0; r < R; ++r) store_panel(product, row + r, panel + p, sums[r][p][0], sums[r][p][1]);
     }
   }
 

@@ -36,6 +36,7 @@ struct Avx2Vector {
     const __m256i exponent = _mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
   }
+  static void pin(V& a, V& b) { asm volatile("" : "+x"(a), "+x"(b) : : "memory"); }
   static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 };
 

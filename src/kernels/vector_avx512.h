@@ -38,6 +38,7 @@ struct Avx512Vector {
     const __m512i exponent = _mm512_add_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
   }
+  static void pin(V& a, V& b) { asm volatile("" : "+v"(a), "+v"(b) : : "memory"); }
   static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 };
 

@@ -85,6 +85,8 @@ struct PortableVector {
     }
     return shifted;
   }
+  // Loads and sums stay in the order that is written: a compiler that moves loads ahead pushes sums out of registers.
+  static void pin(V&, V&) {}
   static void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 };
 

@@ -54,11 +54,27 @@ struct SiluMulBackward : BackwardNode {
 struct GatherBackward : BackwardNode {
   torch::Tensor index;
   int64_t num_rows = 0;
+  bool repeats = false;
   variable_list backward(const torch::Tensor& upstream) override {
     auto dx = at::zeros({num_rows, upstream.size(1)}, upstream.options());
-    return {dx.index_copy_(0, index, upstream)};
+    if (!repeats) return {dx.index_copy_(0, index, upstream)};
+    if (!is_fast(upstream)) return {dx.index_add_(0, index, upstream)};
+    row_kernels().add_rows(data(upstream), index.const_data_ptr<int64_t>(), upstream.size(0), upstream.size(1), mutable_data(dx));
+    return {dx};
   }
 };
+
+torch::Tensor take_rows(const torch::Tensor& x, const torch::Tensor& index, bool repeats) {
+  auto y = x.detach().index_select(0, index);
+  if (any_requires_grad({x})) {
+    auto node = c10::make_intrusive<GatherBackward>();
+    node->index = index;
+    node->num_rows = x.size(0);
+    node->repeats = repeats;
+    attach_node(node, {x}, y);
+  }
+  return y;
+}
 
 }  // namespace
 
@@ -130,15 +146,7 @@ torch::Tensor silu_mul(const torch::Tensor& gate_up) {
   return y;
 }
 
-torch::Tensor gather_rows(const torch::Tensor& x, const torch::Tensor& index) {
-  auto y = x.detach().index_select(0, index);
-  if (any_requires_grad({x})) {
-    auto node = c10::make_intrusive<GatherBackward>();
-    node->index = index;
-    node->num_rows = x.size(0);
-    attach_node(node, {x}, y);
-  }
-  return y;
-}
+torch::Tensor gather_rows(const torch::Tensor& x, const torch::Tensor& index) { return take_rows(x, index, /*repeats=*/false); }
+torch::Tensor repeat_rows(const torch::Tensor& x, const torch::Tensor& index) { return take_rows(x, index, /*repeats=*/true); }
 
 }  // namespace speculators::nn

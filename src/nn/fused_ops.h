@@ -18,7 +18,8 @@ torch::Tensor normalise(const torch::Tensor& x, double eps);
 torch::Tensor norm_and_rotate_heads(const torch::Tensor& x, const torch::Tensor& weight, double eps, const RopeAngles& angles);
 // silu(gate) * up; gate_up [R, 2D] -> [R, D].
 torch::Tensor silu_mul(const torch::Tensor& gate_up);
-// rows index[0], index[1], ... of x [R, D]; no row twice. index int64 on the host.
+// Rows index[0], index[1], ... of x [R, D]; int64 on the host. gather_rows: no row twice. repeat_rows: as often as you like.
 torch::Tensor gather_rows(const torch::Tensor& x, const torch::Tensor& index);
+torch::Tensor repeat_rows(const torch::Tensor& x, const torch::Tensor& index);
 
 }  // namespace speculators::nn

@@ -12,20 +12,10 @@
 #include "checkpoint/safetensors.h"
 #include "data/arrow_dataset.h"
 #include "hidden_states/hidden_states.h"
+#include "train/tensor_bridge.h"
 
 namespace speculators {
 namespace {
-
-torch::Dtype torch_dtype(DType dtype, const std::string& place) {
-  switch (dtype) {
-    case DType::kBF16: return torch::kBFloat16;
-    case DType::kF16: return torch::kFloat16;
-    case DType::kF32: return torch::kFloat32;
-    case DType::kF8E4M3: return torch::kFloat8_e4m3fn;
-    case DType::kI64: return torch::kInt64;
-    default: throw DataError(fmt::format("{}: expected BF16, F16, F32, F8_E4M3 or I64, found {}", place, name_of(dtype)));
-  }
-}
 
 // A tensor over the mapped bytes; the map lives as long as the tensor. Nothing may write to it.
 torch::Tensor view_of(const std::shared_ptr<TensorFile>& file, const std::string& name) {

@@ -49,7 +49,7 @@ TEST(TensorboardFile, BeginsWithTheVersionRecord) {
   EXPECT_THAT(records[0], testing::EndsWith("\x1a\x0d" "brain.Event:2"));
 }
 
-// Bytes by hand: 0x09 wall time (8), 0x10 step 3, 0x2a summary of 14 bytes, in it 0x0a value of 12 bytes: 0x0a tag "loss",
+// Bytes by hand: 0x09 wall time (8), 0x10 step 3, 0x2a summary of 13 bytes, in it 0x0a value of 11 bytes: 0x0a tag "loss",
 // 0x15 simple_value 1.5f.
 TEST(TensorboardFile, WritesAScalarAsASummary) {
   const ScratchFolder folder;
@@ -58,7 +58,7 @@ TEST(TensorboardFile, WritesAScalarAsASummary) {
   const auto records = read_records(file.path());
   ASSERT_EQ(records.size(), 2u);
   EXPECT_EQ(records[1][0], '\x09');
-  EXPECT_EQ(records[1].substr(9), std::string("\x10\x03\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\xc0\x3f", 19));
+  EXPECT_EQ(records[1].substr(9), std::string("\x10\x03\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\xc0\x3f", 17));
 }
 
 TEST(TensorboardFile, NamesItselfAsTensorboardExpects) {

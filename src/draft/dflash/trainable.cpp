@@ -16,7 +16,8 @@ class TrainableDFlash : public TrainableDraft {
 
   LossResult forward(const TrainBatch& batch, uint64_t seed) override {
     const std::vector<int64_t> anchors = anchors_of(batch, seed);
-    return model_.options.plain_ops ? dflash_forward_plain(model_, batch, anchors) : dflash_forward(model_, batch, anchors);
+    const bool plain = model_.options.plain_ops || !batch.input_ids.is_cpu();
+    return plain ? dflash_forward_plain(model_, batch, anchors) : dflash_forward(model_, batch, anchors);
   }
 
   std::vector<NamedParameter> parameters() override {

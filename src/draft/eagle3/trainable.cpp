@@ -13,7 +13,8 @@ class TrainableEagle3 : public TrainableDraft {
   explicit TrainableEagle3(Eagle3Model model) : model_(std::move(model)) {}
 
   LossResult forward(const TrainBatch& batch, uint64_t /*seed*/) override {  // EAGLE-3 draws nothing
-    return model_.options.plain_ops ? eagle3_forward_plain(model_, batch) : eagle3_forward(model_, batch);
+    const bool plain = model_.options.plain_ops || !batch.input_ids.is_cpu();
+    return plain ? eagle3_forward_plain(model_, batch) : eagle3_forward(model_, batch);
   }
 
   std::vector<NamedParameter> parameters() override {

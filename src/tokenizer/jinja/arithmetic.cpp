@@ -88,7 +88,9 @@ Value apply_ints(BinaryOperator op, Int left, Int right) {
       check_divisor(right == 0, "division by zero");
       return Value(static_cast<double>(left) / static_cast<double>(right));
     case BinaryOperator::kFloorDivide: return Value(floor_divide(left, right));
-    case BinaryOperator::kModulo: return Value(left - floor_divide(left, right) * right);
+    case BinaryOperator::kModulo:
+      check_divisor(right == 0, "integer modulo by zero");
+      return Value(left - floor_divide(left, right) * right);
     case BinaryOperator::kPower: return int_power(left, right);
   }
   return {};
