@@ -37,6 +37,13 @@ double seconds_of(const std::function<void()>& work) {
   return seconds_since(start);
 }
 
+// Work that takes a known time: what a region of it takes longer is the barrier's cost.
+void spin(double seconds) {
+  const auto start = Clock::now();
+  while (seconds_since(start) < seconds) {
+  }
+}
+
 std::vector<float> random_floats(int64_t count) {
   static std::mt19937 generator(1);
   std::uniform_real_distribution<float> uniform(-1, 1);
@@ -193,7 +200,8 @@ class Bench {
       std::function<void()> work;
     };
     const std::vector<Item> items = {
-        {"empty parallel region", [&] { compute_pool().parallel_for(1000, 1, [](int64_t, int64_t) {}); }},
+        {"empty parallel region", [] { compute_pool().parallel_for(1000, 1, [](int64_t, int64_t) {}); }},
+        {"region of 5 us a thread", [] { compute_pool().parallel_for(1000, 1, [](int64_t, int64_t) { spin(5e-6); }); }},
         {"rms_norm [1, 576]", [&] { rms_norm(x.data(), weight.data(), 1, kHidden, 1e-5f, y.data()); }},
         {"add_rms_norm [8, 576]", [&] { add_rms_norm(x.data(), source.data(), weight.data(), 8, kHidden, 1e-5f, y.data()); }},
         {"silu_mul [1, 1536]", [&] { silu_mul(source.data(), 1, kIntermediate, y.data()); }},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <mutex>
 
 #include "kernels/isa.h"
@@ -10,7 +11,10 @@ namespace speculators {
 namespace {
 
 constexpr size_t kProbeFloats = size_t{32} << 20;  // 128 MB, beyond any cache this is run on
-constexpr int64_t kFmaSteps = 200'000;
+// Looks are short, so that on a busy machine some fall between the others' time slices.
+constexpr size_t kLookFloats = size_t{1} << 20;
+constexpr int kLooks = 16;
+constexpr int64_t kFmaSteps = 20'000;
 constexpr int kNumSums = 12;
 
 template <int Bytes>
@@ -18,24 +22,28 @@ struct Vector {
   typedef float Type __attribute__((vector_size(Bytes)));
 };
 
-// Sums in `kNumSums` registers: more than enough to hide the latency of loads and multiply-adds.
+// Several streams at once: a core draws more from memory than along a single one.
 template <int Bytes>
 inline __attribute__((always_inline)) float read_all(const float* data, int64_t count) {
   using V = typename Vector<Bytes>::Type;
-  constexpr int64_t kStep = 4 * Bytes / 4;
-  V sums[4] = {};
-  for (int64_t i = 0; i + kStep <= count; i += kStep) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
+  constexpr int kStreams = 8;
+  const int64_t stream_length = count / kStreams / 16 * 16;
+  V sums[kStreams] = {};
+  for (int64_t i = 0; i < stream_length; i += Bytes / 4) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kStreams; ++j) {
       V value;
-      __builtin_memcpy(&value, data + i + j * Bytes / 4, Bytes);
+      __builtin_memcpy(&value, data + j * stream_length + i, Bytes);
       sums[j] += value;
     }
   }
-  const V sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  return sum[0] + sum[1];
+  float total = 0;
+#pragma GCC unroll 8
+  for (int j = 0; j < kStreams; ++j) total += sums[j][0];
+  return total;
 }
 
+// `kNumSums` registers: more than enough to hide the latency.
 template <int Bytes>
 inline __attribute__((always_inline)) float multiply_add(float seed) {
   using V = typename Vector<Bytes>::Type;
@@ -96,19 +104,24 @@ MachineProbe::MachineProbe() : memory_(kProbeFloats, 1.0f) {}
 
 void MachineProbe::measure(ComputePool& pool, MachineFigures& best) {
   static const Probes probes = choose_probes();
-  const double read_seconds = seconds_of(
-      pool, static_cast<int64_t>(kProbeFloats),
-      [&](int64_t begin, int64_t end) { return probes.read(memory_.data() + begin, end - begin); }, sink_);
-  best.bytes_per_second = std::max(best.bytes_per_second, 4.0 * kProbeFloats / read_seconds);
   const int num_threads = pool.num_threads();
-  const double fma_seconds =
-      seconds_of(pool, num_threads, [&](int64_t begin, int64_t end) {
-        float sum = 0;
-        for (int64_t i = begin; i < end; ++i) sum += probes.compute(0.5f);
-        return sum;
-      }, sink_);
-  best.flops_per_second =
-      std::max(best.flops_per_second, 2.0 * kFmaSteps * kNumSums * probes.lanes * num_threads / fma_seconds);
+  for (int look = 0; look < kLooks; ++look) {
+    next_ = (next_ + kLookFloats) % kProbeFloats;
+    const double read_seconds = seconds_of(
+        pool, static_cast<int64_t>(kLookFloats),
+        [&](int64_t begin, int64_t end) { return probes.read(memory_.data() + next_ + begin, end - begin); }, sink_);
+    best.bytes_per_second = std::max(best.bytes_per_second, 4.0 * kLookFloats / read_seconds);
+    const double fma_seconds = seconds_of(
+        pool, num_threads,
+        [&](int64_t begin, int64_t end) {
+          float sum = 0;
+          for (int64_t i = begin; i < end; ++i) sum += probes.compute(0.5f);
+          return sum;
+        },
+        sink_);
+    best.flops_per_second =
+        std::max(best.flops_per_second, 2.0 * kFmaSteps * kNumSums * probes.lanes * num_threads / fma_seconds);
+  }
 }
 
 }  // namespace speculators

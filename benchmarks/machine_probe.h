@@ -1,8 +1,7 @@
 // What the machine allows: read bandwidth and fp32 multiply-add peak, the two yardsticks of every kernel figure.
 #pragma once
 
-#include <vector>
-
+#include "kernels/aligned.h"
 #include "kernels/compute_pool.h"
 
 namespace speculators {
@@ -20,7 +19,8 @@ class MachineProbe {
   void measure(ComputePool& pool, MachineFigures& best);
 
  private:
-  std::vector<float> memory_;
+  AlignedVector<float> memory_;
+  size_t next_ = 0;  // where the next look begins
   float sink_ = 0;
 };
 

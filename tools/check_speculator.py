@@ -20,8 +20,8 @@ from speculators import SpeculatorModel, SpeculatorModelConfig
 FROM_VERIFIER = {"verifier_lm_head.weight", "verifier_norm.weight"}
 # vLLM's draft config has no class defaults: these must be written out.
 VLLM_NEEDS = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-              "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps", "attention_bias",
-              "rope_parameters", "model_type"]
+              "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps",
+              "attention_bias", "rope_parameters", "model_type"]
 
 
 def config_faults(config):
@@ -69,8 +69,9 @@ def check(folder):
         if key != "transformer_layer_config" and rewritten.get(key, value) != value:
             faults.append(f"config.json: {key}: {value} became {rewritten[key]}")
     for key, value in config["transformer_layer_config"].items():
-        if rewritten["transformer_layer_config"].get(key, value) != value:
-            faults.append(f"transformer_layer_config: {key}: {value} became {rewritten['transformer_layer_config'][key]}")
+        found = rewritten["transformer_layer_config"].get(key, value)
+        if found != value:
+            faults.append(f"transformer_layer_config: {key}: {value} became {found}")
     model = SpeculatorModel.from_pretrained(str(folder), dtype=torch.bfloat16)
     slim = config["speculators_model_type"] not in ("eagle3", "peagle", "mtp")
     faults += tensor_faults(model, load_file(folder / "model.safetensors"), slim)

@@ -191,7 +191,6 @@ def make_odd(assets):
             AddedToken("<a>", normalized=False, rstrip=True),
             AddedToken("<a><b>", normalized=False),
             AddedToken("\u00e9t\u00e9", normalized=True, single_word=True),
-            AddedToken("  ", normalized=False, lstrip=True),
         ]
     )
     tokenizer.add_special_tokens([AddedToken("of", normalized=False, lstrip=True, rstrip=True)])

@@ -3,8 +3,8 @@
     python tools/make_draft_goldens.py            (needs torch, transformers, speculators==0.9.0; about 20 s on a CPU)
 
 Each case is a folder with the config.json and model.safetensors that upstream's save_pretrained wrote, and
-expected.safetensors: `tokens` [T], `aux` [T, A*D] of one document, and for each n `logits.<n>` [K, V] and `draft.<n>` [K]:
-the proposal when rows 0 ... n-1 are verified and x_n is the newest token. EAGLE-3's chain feeds the draft's own argmax.
+expected.safetensors: `tokens` [T], `aux` [T, A*D] of one document, and for each n `logits.<n>` [K, V] and
+`draft.<n>` [K]: the proposal when rows 0 ... n-1 are verified and x_n is the newest token. EAGLE-3's chain feeds the draft's own argmax.
 `verifier` holds the embedding, head and final norm that the DFlash cases leave out. All arithmetic is fp32 over the
 bf16 weights on disk, so a product with fp32 sums reproduces it to about 1e-6.
 """
@@ -63,7 +63,8 @@ def layers(kind, types, **extra):
 def speculators_config(algorithm, num_tokens):
     return SpeculatorsConfig(
         algorithm=algorithm, proposal_methods=[GreedyTokenProposalConfig(speculative_tokens=num_tokens)],
-        default_proposal_method="greedy", verifier=VerifierConfig(name_or_path=None, architectures=["LlamaForCausalLM"]))
+        default_proposal_method="greedy",
+        verifier=VerifierConfig(name_or_path=None, architectures=["LlamaForCausalLM"]))
 
 
 def fill(model, reduced):
@@ -160,8 +161,8 @@ def main():
     (OUT / "verifier").mkdir(parents=True)
     save_file({key: value.bfloat16() for key, value in VERIFIER.items()}, OUT / "verifier" / "model.safetensors",
               metadata={"format": "pt"})
-    verifier = LlamaConfig(vocab_size=VV, hidden_size=D, intermediate_size=24, num_hidden_layers=6, num_attention_heads=2,
-                           num_key_value_heads=1, max_position_embeddings=64, architectures=["LlamaForCausalLM"])
+    verifier = LlamaConfig(vocab_size=VV, hidden_size=D, intermediate_size=24, num_hidden_layers=6,
+                           num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, architectures=["LlamaForCausalLM"])
     verifier.save_pretrained(OUT / "verifier")
     eagle3("eagle3_llama", "llama", [FULL], True, norm_before_residual=True, norm_before_fc=True, norm_output=True)
     eagle3("eagle3_qwen3_two_layers", "qwen3", [SLIDING, FULL], True, fc_norm=True)

@@ -69,6 +69,8 @@ void write_weights(const fs::path& folder, const std::vector<LlamaTensor>& tenso
 Json config_json(const ModelConfig& config) {
   Json json = to_json(config);
   json["dtype"] = "bfloat16";
+  // The dialect; without it transformers takes any large vocabulary for an old Mistral's and warns of a wrong pattern.
+  json["transformers_version"] = "5.0.0";
   return json;
 }
 

@@ -94,7 +94,9 @@ TEST_F(ImportGguf, WritesTheConfigOfALlama) {
   EXPECT_EQ(config.rope.rope_theta, 1e5);
   EXPECT_TRUE(config.tie_word_embeddings);
   EXPECT_THAT(config.eos_token_ids, ElementsAre(0));
-  EXPECT_EQ(read_json(folder_ / "out" / "config.json")["dtype"], "bfloat16");
+  const Json written = read_json(folder_ / "out" / "config.json");
+  EXPECT_EQ(written["dtype"], "bfloat16");
+  EXPECT_EQ(written["transformers_version"], "5.0.0");
 }
 
 TEST_F(ImportGguf, EpsIsTheShortestDecimal) { EXPECT_EQ(read_model_config(import(tiny_llama())).rms_norm_eps, 1e-5); }

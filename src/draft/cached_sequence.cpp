@@ -13,11 +13,13 @@ void check_request(const ProposalRequest& request, int64_t aux_width, int64_t vo
     throw ShapeError("proposal request: expected a sequence and at least the newest token, found none");
   }
   if (const int64_t length = cache_of(request).length(); request.first != length) {
-    throw ShapeError(fmt::format("proposal request: first: expected {}, the rows told so far, found {}; every verified row "
-                                 "is told once",
-                                 length, request.first));
+    throw ShapeError(
+        fmt::format("proposal request: first: expected {}, the rows told so far, found {}; every verified row "
+                    "is told once",
+                    length, request.first));
   }
-  if (const int64_t expected = num_new_rows(request) * aux_width; static_cast<int64_t>(request.aux.size()) != expected) {
+  if (const int64_t expected = num_new_rows(request) * aux_width;
+      static_cast<int64_t>(request.aux.size()) != expected) {
     throw ShapeError(fmt::format("proposal request: aux hidden states: expected {} x {} values for {} tokens, found {}",
                                  num_new_rows(request), aux_width, request.tokens.size(), request.aux.size()));
   }

@@ -21,8 +21,8 @@ int64_t sample(std::span<const float> probabilities, std::mt19937_64& random) {
 
 }  // namespace
 
-int32_t choose_token(std::span<float> logits, const ProposalRequest& request, std::span<const int32_t> draft_to_verifier,
-                     Proposal& proposal) {
+int32_t choose_token(std::span<float> logits, const ProposalRequest& request,
+                     std::span<const int32_t> draft_to_verifier, Proposal& proposal) {
   const auto count = static_cast<int64_t>(logits.size());
   int64_t id = 0;
   if (request.temperature > 0) {

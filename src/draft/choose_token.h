@@ -10,7 +10,7 @@ namespace speculators {
 
 // Appends one token to `proposal` and returns its verifier id: the first maximum at temperature 0; else a draw from
 // softmax(logits / temperature), whose probabilities [V] are appended too. Overwrites `logits` [V].
-int32_t choose_token(std::span<float> logits, const ProposalRequest& request, std::span<const int32_t> draft_to_verifier,
-                     Proposal& proposal);
+int32_t choose_token(std::span<float> logits, const ProposalRequest& request,
+                     std::span<const int32_t> draft_to_verifier, Proposal& proposal);
 
 }  // namespace speculators

@@ -1,5 +1,5 @@
-// One row of draft/registry.cpp: an algorithm under one name. Adding an algorithm = one folder + one row here and one in
-// train/trainable_registry.cpp (the half that needs libtorch).
+// One row of draft/registry.cpp: an algorithm under one name. Adding an algorithm = one folder + one row here and one
+// in draft/trainable_registry.cpp (the half that needs libtorch).
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@
 namespace speculators {
 
 struct DraftAlgorithm {
-  std::string_view name;     // "eagle3"
-  std::string_view summary;  // one line for `speculators list`
+  std::string_view name;          // "eagle3"
+  std::string_view summary;       // one line for `speculators list`
   std::string_view architecture;  // class name that upstream writes: "Eagle3DraftModel"
   // The tensors of model.safetensors. Parses and checks the algorithm's own fields: throws DataError naming `place`.
   WeightTable (*weight_table)(const Speculator& speculator, const std::string& place);

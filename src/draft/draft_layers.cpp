@@ -55,9 +55,10 @@ DraftLayers::DraftLayers(const TensorFile& file, const ModelConfig& config, int6
       scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim)))),
       frequencies_(rotary_frequencies(config)) {
   if (config.hidden_act != "silu") {
-    throw DataError(fmt::format("{}: transformer_layer_config: hidden_act: expected silu, the one activation that "
-                                "proposing knows, found {}",
-                                file.path().string(), config.hidden_act));
+    throw DataError(
+        fmt::format("{}: transformer_layer_config: hidden_act: expected silu, the one activation that "
+                    "proposing knows, found {}",
+                    file.path().string(), config.hidden_act));
   }
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
 }

@@ -1,5 +1,5 @@
-// The decoder layers of a draft in serving form: rows of many sequences in one pass, one matrix product for all of them,
-// keys and values in pages. Llama and Qwen3 layers (with q and k norms), full and sliding attention.
+// The decoder layers of a draft in serving form: rows of many sequences in one pass, one matrix product for all of
+// them, keys and values in pages. Llama and Qwen3 layers (with q and k norms), full and sliding attention.
 // Dims: M rows, D hidden size, N query heads, Nk key/value heads, H head dim, E inputs of the first layer (D, or 2D).
 // Not thread-safe: buffers are kept from call to call.
 #pragma once
@@ -51,9 +51,9 @@ class DraftLayers {
   // Keys and values of context rows, `states` [M, D], in every layer: what DFlash injects. States are not normed again.
   void store_context(const std::vector<DraftRow>& rows, const float* states);
 
-  // All layers. `inputs` [M, E] is what the first layer's attention reads, `hidden` [M, D] the residual stream; both are
-  // overwritten. Afterwards `rows` and `hidden` hold the wanted rows only, in order.
-  // In the last layer a row that is not wanted costs its keys and values only.
+  // All layers. `inputs` [M, E] is what the first layer's attention reads, `hidden` [M, D] the residual stream; both
+  // are overwritten. Afterwards `rows` and `hidden` hold the wanted rows only, in order. In the last layer a row that
+  // is not wanted costs its keys and values only.
   void forward(std::vector<DraftRow>& rows, float* inputs, float* hidden);
 
  private:

@@ -23,11 +23,14 @@ enum class VocabularySource {
 class DraftVocabulary {
  public:
   // `weights` was checked against its table. Throws DataError for a verifier that lacks or misshapes what is needed.
-  DraftVocabulary(TensorFile weights, const fs::path& verifier_folder, const ModelConfig& layer, VocabularySource source);
+  DraftVocabulary(TensorFile weights, const fs::path& verifier_folder, const ModelConfig& layer,
+                  VocabularySource source);
 
   void embed(int32_t token, float* row) const { embedding_->copy_row(token, row); }  // [D]
   // states [M, D] -> logits [M, V].
-  void logits(const float* states, int64_t num_rows, float* logits) const { lm_head_.forward(states, num_rows, logits); }
+  void logits(const float* states, int64_t num_rows, float* logits) const {
+    lm_head_.forward(states, num_rows, logits);
+  }
   int64_t size() const { return lm_head_.num_outputs(); }  // V
   std::span<const int32_t> draft_to_verifier() const { return draft_to_verifier_; }
 

@@ -34,9 +34,12 @@ void EmbeddingTable::copy_row(int32_t token, float* row) const {
     throw UsageError(fmt::format("token id: expected one in [0, {}), found {}", num_rows(), token));
   }
   switch (tensor_.dtype) {
-    case DType::kBF16: return convert_row<Bf16>(tensor_, token, row, [](Bf16 value) { return to_float(value); });
-    case DType::kF16: return convert_row<uint16_t>(tensor_, token, row, half_to_float);
-    default: return convert_row<float>(tensor_, token, row, [](float value) { return value; });
+    case DType::kBF16:
+      return convert_row<Bf16>(tensor_, token, row, [](Bf16 value) { return to_float(value); });
+    case DType::kF16:
+      return convert_row<uint16_t>(tensor_, token, row, half_to_float);
+    default:
+      return convert_row<float>(tensor_, token, row, [](float value) { return value; });
   }
 }
 

@@ -45,8 +45,9 @@ TEST(EmbeddingTable, RefusesIdsOutside) {
 
 TEST(EmbeddingTable, RefusesOtherTypes) {
   const Tensor tensor = make_tensor({2, 2}, std::vector<int64_t>(4));
-  EXPECT_THAT([&] { EmbeddingTable(tensor.view(), "file"); },
-              ThrowsMessage<DataError>(HasSubstr("file: embedding: expected BF16, F16 or F32 of two dimensions, found I64")));
+  EXPECT_THAT(
+      [&] { EmbeddingTable(tensor.view(), "file"); },
+      ThrowsMessage<DataError>(HasSubstr("file: embedding: expected BF16, F16 or F32 of two dimensions, found I64")));
 }
 
 }  // namespace

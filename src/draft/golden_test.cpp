@@ -1,6 +1,6 @@
 // Proposers against upstream: speculators that upstream's save_pretrained wrote (tests/golden/draft, made by
-// tools/make_draft_goldens.py) must give upstream's logits. Both sides compute in fp32 over the same bf16 weights and differ
-// in the order of sums alone.
+// tools/make_draft_goldens.py) must give upstream's logits. Both sides compute in fp32 over the same bf16 weights and
+// differ in the order of sums alone.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,7 +60,8 @@ std::vector<float> softmax_rows(std::vector<float> logits, int64_t width) {
   for (size_t begin = 0; begin < logits.size(); begin += width) {
     double sum = 0;
     for (int64_t i = 0; i < width; ++i) sum += std::exp(static_cast<double>(logits[begin + i]));
-    for (int64_t i = 0; i < width; ++i) logits[begin + i] = static_cast<float>(std::exp(double{logits[begin + i]}) / sum);
+    for (int64_t i = 0; i < width; ++i)
+      logits[begin + i] = static_cast<float>(std::exp(double{logits[begin + i]}) / sum);
   }
   return logits;
 }
@@ -77,17 +78,18 @@ TEST_P(ProposerGolden, ReportsUpstreamsDistributions) {
   EXPECT_THAT(proposal.probabilities, ::testing::Pointwise(::testing::FloatNear(3e-6f), expected));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Upstream, ProposerGolden,
-    ::testing::Combine(::testing::Values(Case{"eagle3_llama", 4}, Case{"eagle3_qwen3_two_layers", 4},
-                                         Case{"eagle3_llama_bias_full_vocabulary", 4},
-                                         Case{"dflash_causal_sliding_and_full", 3},
-                                         Case{"dflash_anchor_bidirectional_sliding", 4},
-                                         Case{"dflash_full_vocabulary", 3}),
-                       ::testing::Values(1, 4, 12)),
-    [](const auto& info) {
-      return std::string(std::get<0>(info.param).name) + "_" + std::to_string(std::get<1>(info.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Upstream, ProposerGolden,
+                         ::testing::Combine(::testing::Values(Case{"eagle3_llama", 4},
+                                                              Case{"eagle3_qwen3_two_layers", 4},
+                                                              Case{"eagle3_llama_bias_full_vocabulary", 4},
+                                                              Case{"dflash_causal_sliding_and_full", 3},
+                                                              Case{"dflash_anchor_bidirectional_sliding", 4},
+                                                              Case{"dflash_full_vocabulary", 3}),
+                                            ::testing::Values(1, 4, 12)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param).name) + "_" +
+                                  std::to_string(std::get<1>(info.param));
+                         });
 
 }  // namespace
 }  // namespace speculators

@@ -57,7 +57,8 @@ void check_target_hidden_size(std::optional<int64_t> target_hidden_size, const M
 
 void check_aux_layer_ids(const std::vector<int64_t>& ids, const std::string& place, int64_t num_verifier_layers) {
   const bool ascending = std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>()) == ids.end();
-  const bool inside = ids.empty() || (ids.front() >= 0 && (num_verifier_layers < 0 || ids.back() <= num_verifier_layers));
+  const bool inside =
+      ids.empty() || (ids.front() >= 0 && (num_verifier_layers < 0 || ids.back() <= num_verifier_layers));
   if (ascending && inside) return;
   const std::string limit = num_verifier_layers < 0 ? "0 on" : fmt::format("0 to {}", num_verifier_layers);
   throw DataError(fmt::format("{}: expected ascending, distinct layer ids from {}, found [{}]", place, limit,
@@ -67,7 +68,8 @@ void check_aux_layer_ids(const std::vector<int64_t>& ids, const std::string& pla
 std::vector<int64_t> default_aux_layer_ids(int64_t num_verifier_layers) {
   const int64_t n = num_verifier_layers;
   std::vector<int64_t> ids = {2, n / 2, n - 3};
-  check_aux_layer_ids(ids, fmt::format("default aux layer ids of a verifier with {} layers (give them explicitly)", n), n);
+  check_aux_layer_ids(ids, fmt::format("default aux layer ids of a verifier with {} layers (give them explicitly)", n),
+                      n);
   return ids;
 }
 
@@ -76,9 +78,10 @@ std::vector<int64_t> check_verifier(const fs::path& verifier_folder, const Model
   const ModelConfig verifier = read_model_config(verifier_folder);
   const auto expect = [&](const char* key, int64_t draft_value, int64_t verifier_value) {
     if (draft_value == verifier_value) return;
-    throw DataError(fmt::format("{}: config.json: {}: expected {} as the draft has it, found {}; is this the speculator's "
-                                "verifier?",
-                                verifier_folder.string(), key, draft_value, verifier_value));
+    throw DataError(
+        fmt::format("{}: config.json: {}: expected {} as the draft has it, found {}; is this the speculator's "
+                    "verifier?",
+                    verifier_folder.string(), key, draft_value, verifier_value));
   };
   expect("hidden_size", layer.hidden_size, verifier.hidden_size);
   expect("vocab_size", layer.vocab_size, verifier.vocab_size);

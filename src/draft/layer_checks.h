@@ -26,11 +26,11 @@ void check_target_hidden_size(std::optional<int64_t> target_hidden_size, const M
 // `num_verifier_layers` < 0: not known, no upper limit.
 void check_aux_layer_ids(const std::vector<int64_t>& ids, const std::string& place, int64_t num_verifier_layers = -1);
 
-// [2, n/2, n-3], what an absent list means; throws DataError for the n (1, 2, 4, 5, 6) where these collide or are negative.
+// [2, n/2, n-3], what an absent list means. Throws DataError for the n (1, 2, 4, 5, 6) that have no such layers.
 std::vector<int64_t> default_aux_layer_ids(int64_t num_verifier_layers);
 
-// Reads the verifier's config.json and checks that a draft with these layers belongs to it: widths, vocabulary, layer ids.
-// Returns `aux_layer_ids`, the defaults when there are none. Throws DataError naming the folder.
+// Reads the verifier's config.json and checks that a draft with these layers belongs to it: widths, vocabulary, layer
+// ids. Returns `aux_layer_ids`, the defaults when there are none. Throws DataError naming the folder.
 std::vector<int64_t> check_verifier(const fs::path& verifier_folder, const ModelConfig& layer,
                                     const std::vector<int64_t>& aux_layer_ids);
 

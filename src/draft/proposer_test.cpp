@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "draft/dflash/config.h"
 #include "draft/eagle3/config.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -46,7 +46,8 @@ Speculator dflash(const std::vector<std::string>& types, int64_t draft_vocab_siz
 // A document of random tokens and aux states, told to a sequence row by row.
 class Conversation {
  public:
-  Conversation(Proposer& proposer, uint64_t seed) : proposer_(&proposer), random_(seed), sequence_(proposer.make_sequence()) {
+  Conversation(Proposer& proposer, uint64_t seed)
+      : proposer_(&proposer), random_(seed), sequence_(proposer.make_sequence()) {
     std::mt19937_64 random(seed);
     for (int i = 0; i < 60; ++i) tokens_.push_back(static_cast<int32_t>(random() % 40));
     for (int i = 0; i < 60 * kAuxWidth; ++i) aux_.push_back(static_cast<float>(random() >> 40) * 0x1p-23f - 1);
@@ -126,7 +127,8 @@ TEST_P(AnyProposer, ProposesTheSameInABatch) {
 }
 
 TEST_P(AnyProposer, LongerProposalsBeginLikeShorterOnes) {
-  const Proposal four = Conversation(*proposer_, 7).propose(20, 4, 1), two = Conversation(*proposer_, 7).propose(20, 2, 1);
+  const Proposal four = Conversation(*proposer_, 7).propose(20, 4, 1),
+                 two = Conversation(*proposer_, 7).propose(20, 2, 1);
   ASSERT_THAT(four.tokens, SizeIs(4));
   EXPECT_THAT(two.tokens, ElementsAreArray(four.tokens.begin(), four.tokens.begin() + 2));
 }
@@ -187,13 +189,12 @@ TEST_P(AnyProposer, NeedsAGeneratorToSample) {
   EXPECT_THAT([&] { proposer_->propose({&request, 1}); }, ThrowsMessage<ShapeError>(HasSubstr("random generator")));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kinds, AnyProposer,
-    ::testing::Values(Case{"eagle3_llama", [] { return eagle3("llama", kFull, true); }},
-                      Case{"eagle3_qwen3_mixed", [] { return eagle3("qwen3", kMixed, false); }},
-                      Case{"dflash_full", [] { return dflash(kFull, 40, true); }},
-                      Case{"dflash_mixed", [] { return dflash(kMixed, 12, false); }}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kinds, AnyProposer,
+                         ::testing::Values(Case{"eagle3_llama", [] { return eagle3("llama", kFull, true); }},
+                                           Case{"eagle3_qwen3_mixed", [] { return eagle3("qwen3", kMixed, false); }},
+                                           Case{"dflash_full", [] { return dflash(kFull, 40, true); }},
+                                           Case{"dflash_mixed", [] { return dflash(kMixed, 12, false); }}),
+                         [](const auto& info) { return info.param.name; });
 
 class OneProposer : public ::testing::Test {
  protected:

@@ -1,6 +1,6 @@
-// Proposers against upstream's training forward (shared/goldens; skipped where that folder is absent): step 0 of EAGLE-3 for
-// every row, DFlash blocks for every anchor. The goldens' weights are fp32 and a proposer's are bf16, so log-probabilities
-// agree to some hundredths only; golden_test.cpp is the sharp test.
+// Proposers against upstream's training forward (shared/goldens; skipped where that folder is absent): step 0 of
+// EAGLE-3 for every row, DFlash blocks for every anchor. The goldens' weights are fp32 and a proposer's are bf16, so
+// log-probabilities agree to some hundredths only; golden_test.cpp is the sharp test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "draft/dflash/config.h"
 #include "draft/eagle3/config.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -115,7 +115,8 @@ TEST_P(SharedEagle3, FirstStepIsUpstreams) {
   int64_t packed = 0;
   for (int64_t document : {0, 1}) {
     const int64_t num_rows = document_length(document) - 1;
-    for (int64_t j = 0; j < num_rows; ++j) EXPECT_LT(difference(document, j + 1, 1, packed + j), kTolerance) << "row " << j;
+    for (int64_t j = 0; j < num_rows; ++j)
+      EXPECT_LT(difference(document, j + 1, 1, packed + j), kTolerance) << "row " << j;
     packed += num_rows;
   }
 }

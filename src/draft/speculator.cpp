@@ -11,8 +11,8 @@
 namespace speculators {
 namespace {
 
-constexpr const char* kSpeculatorsVersion = "0.9.0";      // the format's version: that of upstream
-constexpr const char* kTransformersVersion = "5.19.0";    // the config dialect that we write
+constexpr const char* kSpeculatorsVersion = "0.9.0";    // the format's version: that of upstream
+constexpr const char* kTransformersVersion = "5.19.0";  // the config dialect that we write
 
 std::vector<std::string> algorithm_names() {
   std::vector<std::string> names;
@@ -26,9 +26,10 @@ void check_algorithm(const JsonObject& top, const std::string& algorithm) {
                                 fmt::join(algorithm_names(), ", "), algorithm));
   }
   if (top.has("model_type")) {
-    throw DataError(fmt::format("{}: model_type: expected no such key at the top level (vLLM then takes the folder for an "
-                                "ordinary model), found one; remove it",
-                                top.place()));
+    throw DataError(
+        fmt::format("{}: model_type: expected no such key at the top level (vLLM then takes the folder for an "
+                    "ordinary model), found one; remove it",
+                    top.place()));
   }
 }
 
@@ -37,7 +38,8 @@ int64_t read_speculative_tokens(const JsonObject& speculators_config) {
   const std::string wanted = speculators_config.get_string("default_proposal_method");
   const auto methods = speculators_config.value().find("proposal_methods");
   if (methods == speculators_config.value().end() || !methods->is_array() || methods->empty()) {
-    throw DataError(fmt::format("{}: proposal_methods: expected a list of at least one method", speculators_config.place()));
+    throw DataError(
+        fmt::format("{}: proposal_methods: expected a list of at least one method", speculators_config.place()));
   }
   for (size_t i = 0; i < methods->size(); ++i) {
     const JsonObject method((*methods)[i], fmt::format("{}: proposal_methods[{}]", speculators_config.place(), i));
@@ -46,9 +48,10 @@ int64_t read_speculative_tokens(const JsonObject& speculators_config) {
     if (tokens >= 1) return tokens;
     throw DataError(fmt::format("{}: speculative_tokens: expected at least 1, found {}", method.place(), tokens));
   }
-  throw DataError(fmt::format("{}: default_proposal_method: expected the proposal_type of one of proposal_methods, found "
-                              "\"{}\"",
-                              speculators_config.place(), wanted));
+  throw DataError(
+      fmt::format("{}: default_proposal_method: expected the proposal_type of one of proposal_methods, found "
+                  "\"{}\"",
+                  speculators_config.place(), wanted));
 }
 
 Json sort_keys(const Json& value) {
@@ -95,7 +98,8 @@ Json speculators_config_json(const Speculator& speculator) {
                                          {"speculative_tokens", speculator.speculative_tokens},
                                          {"verifier_accept_k", 1}}})},
       {"verifier",
-       {{"architectures", speculator.verifier_architectures}, {"name_or_path", name.empty() ? Json(nullptr) : Json(name)}}},
+       {{"architectures", speculator.verifier_architectures},
+        {"name_or_path", name.empty() ? Json(nullptr) : Json(name)}}},
   };
 }
 
@@ -148,16 +152,18 @@ fs::path find_verifier_folder(const Speculator& speculator) {
   const std::string place = (speculator.folder / "config.json").string();
   const std::string& name = speculator.verifier_name_or_path;
   if (name.empty()) {
-    throw DataError(fmt::format("{}: speculators_config: verifier: name_or_path: expected the verifier's folder, found "
-                                "nothing; this speculator is bound to no verifier",
-                                place));
+    throw DataError(
+        fmt::format("{}: speculators_config: verifier: name_or_path: expected the verifier's folder, found "
+                    "nothing; this speculator is bound to no verifier",
+                    place));
   }
   const fs::path as_it_is = name, beside = speculator.folder / name;
   if (fs::exists(as_it_is / "config.json")) return as_it_is;
   if (fs::exists(beside / "config.json")) return beside;
-  throw DataError(fmt::format("{}: speculators_config: verifier: name_or_path: expected a folder with a config.json, found "
-                              "neither {} nor {}; download the verifier or correct the path",
-                              place, as_it_is.string(), beside.string()));
+  throw DataError(
+      fmt::format("{}: speculators_config: verifier: name_or_path: expected a folder with a config.json, found "
+                  "neither {} nor {}; download the verifier or correct the path",
+                  place, as_it_is.string(), beside.string()));
 }
 
 void save_speculator(const fs::path& folder, const Speculator& speculator, const NamedTensors& tensors) {

@@ -16,13 +16,13 @@ namespace speculators {
 
 // The part of config.json that every algorithm has; the algorithm's own fields stay in `config` for its config.cpp.
 struct Speculator {
-  fs::path folder;                     // where it was loaded from; empty for a new one
-  std::string algorithm;               // "eagle3", "dflash": a row of draft/registry.cpp
-  Json config;                         // the whole config.json
-  ModelConfig layer_config;            // `transformer_layer_config`
-  std::string verifier_name_or_path;   // may be empty: no verifier bound
+  fs::path folder;                    // where it was loaded from; empty for a new one
+  std::string algorithm;              // "eagle3", "dflash": a row of draft/registry.cpp
+  Json config;                        // the whole config.json
+  ModelConfig layer_config;           // `transformer_layer_config`
+  std::string verifier_name_or_path;  // may be empty: no verifier bound
   std::vector<std::string> verifier_architectures;
-  int64_t speculative_tokens = 0;      // K of the default proposal method
+  int64_t speculative_tokens = 0;  // K of the default proposal method
 };
 
 // Reads and checks `folder/config.json`; weights stay in the file (TensorFile::open_folder).
@@ -32,9 +32,10 @@ Speculator load_speculator(const fs::path& folder);
 Speculator parse_speculator(const Json& config, const std::string& place);
 
 // Fills `config` of a new speculator: the whole config.json, keys sorted. Everything comes from the struct's other
-// members and the algorithm's own fields (its to_json); "transformer_layer_config" inside the fields adds to the layers'.
-// `dtype` is what the weights are saved in. Throws DataError when the result would not load again.
-Speculator complete_speculator(Speculator speculator, const Json& algorithm_fields, const std::string& dtype = "bfloat16");
+// members and the algorithm's own fields (its to_json); "transformer_layer_config" inside the fields adds to the
+// layers'. `dtype` is what the weights are saved in. Throws DataError when the result would not load again.
+Speculator complete_speculator(Speculator speculator, const Json& algorithm_fields,
+                               const std::string& dtype = "bfloat16");
 
 // The verifier's folder: `verifier_name_or_path` as it is, else relative to the speculator's folder. Throws DataError
 // naming both places when neither exists.

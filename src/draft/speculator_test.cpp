@@ -8,7 +8,7 @@
 #include "base/errors.h"
 #include "draft/dflash/config.h"
 #include "draft/eagle3/config.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -42,7 +42,8 @@ TEST(SaveSpeculator, WritesTheConfigOfUpstreamByteForByteForEagle3) {
   const TensorFile weights = TensorFile::open_folder(upstream.folder);
   const NamedTensors tensors(weights.tensors().begin(), weights.tensors().end());
   save_speculator(folder.path() / "out", complete_speculator(upstream, to_json(config)), tensors);
-  EXPECT_EQ(read_file(folder.path() / "out" / "config.json"), without_auto_map(read_file(upstream.folder / "config.json")));
+  EXPECT_EQ(read_file(folder.path() / "out" / "config.json"),
+            without_auto_map(read_file(upstream.folder / "config.json")));
 }
 
 TEST(SaveSpeculator, WritesTheConfigOfUpstreamByteForByteForDFlash) {
@@ -52,7 +53,8 @@ TEST(SaveSpeculator, WritesTheConfigOfUpstreamByteForByteForDFlash) {
   const TensorFile weights = TensorFile::open_folder(upstream.folder);
   const NamedTensors tensors(weights.tensors().begin(), weights.tensors().end());
   save_speculator(folder.path() / "out", complete_speculator(upstream, to_json(config)), tensors);
-  EXPECT_EQ(read_file(folder.path() / "out" / "config.json"), without_auto_map(read_file(upstream.folder / "config.json")));
+  EXPECT_EQ(read_file(folder.path() / "out" / "config.json"),
+            without_auto_map(read_file(upstream.folder / "config.json")));
 }
 
 TEST(SaveSpeculator, EscapesWhatIsNotAscii) {
@@ -78,7 +80,8 @@ TEST(SaveSpeculator, RefusesIncompleteWeightsAndLeavesNothing) {
   const WeightTable table = get_draft_algorithm("eagle3").weight_table(speculator, "test");
   const testing::OwnedTensors tensors = testing::random_weights(table, testing::sparse_map(40, 12), 1);
   NamedTensors views = testing::views_of(tensors);
-  std::erase_if(views, [](const auto& item) { return item.first == "fc.weight" || item.first == "embed_tokens.weight"; });
+  std::erase_if(views,
+                [](const auto& item) { return item.first == "fc.weight" || item.first == "embed_tokens.weight"; });
   views.emplace_back("verifier_norm.weight", tensors.front().second.view());
   EXPECT_THAT([&] { save_speculator(folder.path() / "out", speculator, views); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("fc.weight: missing, expected [16, 48]"),
@@ -144,7 +147,8 @@ Json& speculators_config(Json& config) { return config["speculators_config"]; }
 INSTANTIATE_TEST_SUITE_P(
     Each, DamagedConfig,
     ::testing::Values(
-        Damage{"NoType", [](Json& c) { c.erase("speculators_model_type"); }, "speculators_model_type: expected a string"},
+        Damage{"NoType", [](Json& c) { c.erase("speculators_model_type"); },
+               "speculators_model_type: expected a string"},
         Damage{"UnknownType", [](Json& c) { c["speculators_model_type"] = "xpress"; },
                "speculators_model_type: expected one of eagle3, dflash, found \"xpress\""},
         Damage{"TopLevelModelType", [](Json& c) { c["model_type"] = "llama"; }, "model_type: expected no such key"},

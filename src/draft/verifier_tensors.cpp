@@ -13,7 +13,8 @@ const std::vector<std::string> kHead = {"lm_head.weight", "output.weight", "llm.
 const std::vector<std::string> kFinalNorm = {"model.norm.weight", "llm.norm.weight", "backbone.norm_f.weight",
                                              "norm.weight"};
 
-void check_shape(const TensorView& tensor, std::vector<int64_t> expected, const TensorFile& file, std::string_view what) {
+void check_shape(const TensorView& tensor, std::vector<int64_t> expected, const TensorFile& file,
+                 std::string_view what) {
   if (tensor.shape == expected) return;
   throw DataError(fmt::format("{}: {}: expected {}, found {}; is this the speculator's verifier?", file.path().string(),
                               what, shape_string(expected), shape_string(tensor.shape)));

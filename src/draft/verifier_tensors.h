@@ -11,8 +11,8 @@
 namespace speculators {
 
 struct VerifierTensorViews {
-  TensorView embed_tokens;   // [Vv, D]
-  TensorView lm_head;        // [Vv, D]; the embedding when the checkpoint has no head (tied)
+  TensorView embed_tokens;                 // [Vv, D]
+  TensorView lm_head;                      // [Vv, D]; the embedding when the checkpoint has no head (tied)
   const TensorView* final_norm = nullptr;  // [D]; null when there is none
 };
 

@@ -19,7 +19,9 @@ class VerifierCheckpoint : public ::testing::Test {
   void add(const std::string& name, float value, int64_t rows = 2) {
     owned_.emplace_back(name, make_tensor({rows, 1}, std::vector<float>(rows, value)));
   }
-  void add_norm(const std::string& name, float value) { owned_.emplace_back(name, make_tensor({1}, std::vector<float>{value})); }
+  void add_norm(const std::string& name, float value) {
+    owned_.emplace_back(name, make_tensor({1}, std::vector<float>{value}));
+  }
   TensorFile open() {
     NamedTensors views;
     for (const auto& [name, tensor] : owned_) views.emplace_back(name, tensor.view());

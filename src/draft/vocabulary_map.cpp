@@ -19,7 +19,8 @@ std::vector<int64_t> by_frequency(const std::map<int64_t, int64_t>& token_counts
   return ids;
 }
 
-void check_sizes(const std::map<int64_t, int64_t>& token_counts, int64_t verifier_vocab_size, int64_t draft_vocab_size) {
+void check_sizes(const std::map<int64_t, int64_t>& token_counts, int64_t verifier_vocab_size,
+                 int64_t draft_vocab_size) {
   if (draft_vocab_size < 1 || draft_vocab_size > verifier_vocab_size) {
     throw UsageError(fmt::format("draft vocabulary: expected a size of 1 ... {} (the verifier's), found {}",
                                  verifier_vocab_size, draft_vocab_size));
@@ -27,8 +28,9 @@ void check_sizes(const std::map<int64_t, int64_t>& token_counts, int64_t verifie
   if (token_counts.empty()) return;
   const int64_t first = token_counts.begin()->first, last = token_counts.rbegin()->first;
   if (first < 0 || last >= verifier_vocab_size) {
-    throw DataError(fmt::format("token counts: expected ids in [0, {}), found {}; are they from this verifier's tokenizer?",
-                                verifier_vocab_size, first < 0 ? first : last));
+    throw DataError(
+        fmt::format("token counts: expected ids in [0, {}), found {}; are they from this verifier's tokenizer?",
+                    verifier_vocab_size, first < 0 ? first : last));
   }
 }
 
@@ -64,17 +66,19 @@ VocabularyMap make_vocabulary_map(const std::map<int64_t, int64_t>& token_counts
 void check_vocabulary_map(const VocabularyMap& map, const std::string& place) {
   const auto num_members = std::count(map.t2d.begin(), map.t2d.end(), true);
   if (num_members != static_cast<int64_t>(map.d2t.size())) {
-    throw DataError(fmt::format("{}: t2d: expected as many members as d2t has entries, {}, found {}; are both files from "
-                                "one run?",
-                                place, map.d2t.size(), num_members));
+    throw DataError(
+        fmt::format("{}: t2d: expected as many members as d2t has entries, {}, found {}; are both files from "
+                    "one run?",
+                    place, map.d2t.size(), num_members));
   }
   int64_t previous = -1;
   for (size_t k = 0; k < map.d2t.size(); ++k) {
     const int64_t id = static_cast<int64_t>(k) + map.d2t[k];
     if (id <= previous || id >= static_cast<int64_t>(map.t2d.size()) || !map.t2d[id]) {
-      throw DataError(fmt::format("{}: d2t[{}]: expected an offset to the next member of t2d, found {} (id {}); d2t holds "
-                                  "offsets, not ids",
-                                  place, k, map.d2t[k], id));
+      throw DataError(
+          fmt::format("{}: d2t[{}]: expected an offset to the next member of t2d, found {} (id {}); d2t holds "
+                      "offsets, not ids",
+                      place, k, map.d2t[k], id));
     }
     previous = id;
   }

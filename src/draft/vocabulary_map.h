@@ -10,8 +10,8 @@
 namespace speculators {
 
 struct VocabularyMap {
-  std::vector<bool> t2d;     // [Vv]
-  std::vector<int64_t> d2t;  // [V]
+  std::vector<bool> t2d;                           // [Vv]
+  std::vector<int64_t> d2t;                        // [V]
   std::vector<int32_t> draft_to_verifier() const;  // k + d2t[k]
 };
 

@@ -52,8 +52,9 @@ TEST(CheckVocabularyMap, AcceptsWhatWeMake) {
 TEST(CheckVocabularyMap, RejectsAnotherNumberOfMembers) {
   VocabularyMap map = make_vocabulary_map(kCounts, 12, 3);
   map.t2d[0] = true;
-  EXPECT_THAT([&] { check_vocabulary_map(map, "here"); },
-              ThrowsMessage<DataError>(HasSubstr("here: t2d: expected as many members as d2t has entries, 3, found 4")));
+  EXPECT_THAT(
+      [&] { check_vocabulary_map(map, "here"); },
+      ThrowsMessage<DataError>(HasSubstr("here: t2d: expected as many members as d2t has entries, 3, found 4")));
 }
 
 TEST(CheckVocabularyMap, RejectsIdsInPlaceOfOffsets) {

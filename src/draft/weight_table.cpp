@@ -13,18 +13,24 @@ namespace {
 
 bool is_of_type(DType dtype, WeightType type) {
   switch (type) {
-    case WeightType::kFloat: return dtype == DType::kBF16 || dtype == DType::kF16 || dtype == DType::kF32;
-    case WeightType::kInt64: return dtype == DType::kI64;
-    case WeightType::kBool: return dtype == DType::kBool;
+    case WeightType::kFloat:
+      return dtype == DType::kBF16 || dtype == DType::kF16 || dtype == DType::kF32;
+    case WeightType::kInt64:
+      return dtype == DType::kI64;
+    case WeightType::kBool:
+      return dtype == DType::kBool;
   }
   return false;
 }
 
 std::string_view name_of(WeightType type) {
   switch (type) {
-    case WeightType::kFloat: return "BF16, F16 or F32";
-    case WeightType::kInt64: return "I64";
-    case WeightType::kBool: return "BOOL";
+    case WeightType::kFloat:
+      return "BF16, F16 or F32";
+    case WeightType::kInt64:
+      return "I64";
+    case WeightType::kBool:
+      return "BOOL";
   }
   return "";
 }
@@ -48,8 +54,8 @@ std::vector<std::string> list_faults(const WeightTable& table, const TensorIndex
       faults.push_back(
           fmt::format("{}: expected {}, found {}", spec.name, shape_string(spec.shape), shape_string(tensor.shape)));
     } else if (!is_of_type(tensor.dtype, spec.type)) {
-      faults.push_back(fmt::format("{}: expected {}, found {}", spec.name, name_of(spec.type),
-                                   speculators::name_of(tensor.dtype)));
+      faults.push_back(
+          fmt::format("{}: expected {}, found {}", spec.name, name_of(spec.type), speculators::name_of(tensor.dtype)));
     }
   }
   for (const auto& [name, tensor] : tensors) {

@@ -25,11 +25,12 @@ struct WeightSpec {
 
 using WeightTable = std::vector<WeightSpec>;
 
-// The decoder layer `prefix` ("layers.0."): `num_inputs` of q, k, v (D, or 2D in EAGLE-3's first layer), q and k norms if
-// `has_qk_norms`, biases as the config says.
+// The decoder layer `prefix` ("layers.0."): `num_inputs` of q, k, v (D, or 2D in EAGLE-3's first layer), q and k norms
+// if `has_qk_norms`, biases as the config says.
 void append_layer_weights(WeightTable& table, const ModelConfig& layer, const std::string& prefix, int64_t num_inputs,
                           bool has_qk_norms);
-// lm_head, and d2t and t2d when the draft vocabulary [V] is reduced. `full_head`: who insists on lm_head when it is not.
+// lm_head, and d2t and t2d when the draft vocabulary [V] is reduced; if it is not, `full_head` says who insists on
+// lm_head.
 void append_vocabulary_weights(WeightTable& table, const ModelConfig& layer, int64_t draft_vocab_size,
                                WeightPresence full_head);
 

@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "draft/dflash/config.h"
 #include "draft/eagle3/config.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -42,9 +42,9 @@ TEST_P(UpstreamFile, HasTheTensorsThatWeWouldSave) {
 TEST_P(UpstreamFile, PassesTheLoader) { EXPECT_NO_THROW(check_loaded_tensors(table_, file_)); }
 
 INSTANTIATE_TEST_SUITE_P(Each, UpstreamFile,
-                         ::testing::Values("eagle3_llama", "eagle3_qwen3_two_layers", "eagle3_llama_bias_full_vocabulary",
-                                           "dflash_causal_sliding_and_full", "dflash_anchor_bidirectional_sliding",
-                                           "dflash_full_vocabulary"),
+                         ::testing::Values("eagle3_llama", "eagle3_qwen3_two_layers",
+                                           "eagle3_llama_bias_full_vocabulary", "dflash_causal_sliding_and_full",
+                                           "dflash_anchor_bidirectional_sliding", "dflash_full_vocabulary"),
                          [](const auto& info) { return std::string(info.param); });
 
 // A saved EAGLE-3 or DFlash speculator whose tensors can be changed behind the writer's back.
@@ -98,8 +98,7 @@ TEST_F(DamagedWeights, NeverFilledIsNamed) {
 
 TEST_F(DamagedWeights, NeverFilledMatrixIsNamed) {
   write_eagle3();
-  tensors_["fc.weight"] =
-      make_tensor({16, 48}, std::vector<float>(16 * 48, std::numeric_limits<float>::quiet_NaN()));
+  tensors_["fc.weight"] = make_tensor({16, 48}, std::vector<float>(16 * 48, std::numeric_limits<float>::quiet_NaN()));
   expect_refused(HasSubstr("fc.weight: element 0: expected a finite number"));
 }
 

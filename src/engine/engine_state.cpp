@@ -27,6 +27,17 @@ Proposer* wanted_proposer(Proposer* proposer, const EngineOptions& options) {
   return options.proposal_length == 0 ? nullptr : proposer;
 }
 
+// None inside a prompt and behind an answer, one at the end of a prompt, else every row.
+int64_t num_logit_rows_of(const Turn& turn) {
+  if (turn.num_prompt_rows > 0) return turn.num_prompt_rows < turn.sequence->prompt_left() ? 0 : 1;
+  return turn.sequence->answered() ? 0 : turn.num_rows;
+}
+
+// Rows that stay: all of a prompt's, the newest token's behind an answer, else one for each token gained.
+int64_t num_kept_of(const Turn& turn, int64_t num_gained) {
+  return turn.num_prompt_rows > 0 || turn.num_logit_rows == 0 ? turn.num_rows : num_gained;
+}
+
 }  // namespace
 
 Sequence::Sequence(Request new_request, KvPool& pool, int64_t longest)
@@ -92,12 +103,6 @@ void Engine::State::propose(std::vector<Turn>& turns) {
     sequence.aux.clear();
     asking[i]->proposal = std::move(proposals[i]);
   }
-}
-
-// None inside a prompt and behind an answer, one at the end of a prompt, else every row.
-int64_t num_logit_rows_of(const Turn& turn) {
-  if (turn.num_prompt_rows > 0) return turn.num_prompt_rows < turn.sequence->prompt_left() ? 0 : 1;
-  return turn.sequence->answered() ? 0 : turn.num_rows;
 }
 
 // One pass over every turn's rows: a part of a prompt, or the newest token and the proposal behind it.
@@ -175,8 +180,7 @@ RoundRecord Engine::State::append(Turn& turn, const Accepted& accepted, std::spa
   const auto stop = std::find_first_of(accepted.tokens.begin(), accepted.tokens.end(), stops.begin(), stops.end());
   const bool stops_here = stop != accepted.tokens.end();
   const int64_t num_gained = stop - accepted.tokens.begin() + (stops_here ? 1 : 0);
-  // A row without logits adds no token: a part of a prompt, or the newest token of a finished answer.
-  const int64_t num_kept = turn.num_logit_rows == 0 ? turn.num_rows : turn.num_prompt_rows > 0 ? turn.num_prompt_rows : num_gained;
+  const int64_t num_kept = num_kept_of(turn, num_gained);
   sequence.stopped |= stops_here;
 
   sequence.tokens.resize(sequence.length() - static_cast<int64_t>(turn.proposal.tokens.size()));

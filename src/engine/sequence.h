@@ -3,6 +3,7 @@
 // Dims: A aux layers, Dv verifier hidden size.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -45,7 +46,7 @@ struct Turn {
   int64_t first_row = 0;        // of this sequence in the batch
   int64_t num_rows = 0;
   int64_t first_logit_row = 0;
-  int64_t num_logit_rows = 0;  // 0: the prompt goes on in the next round
+  int64_t num_logit_rows = 0;  // 0: inside a prompt, or the newest token behind an answer
 };
 
 }  // namespace speculators

@@ -58,7 +58,8 @@ class CaptureRun {
       const auto start = Clock::now();
       const VerifierOutput output = verifier_.forward(batch_);
       report_.verify_seconds += seconds_since(start);
-      progress.advance(take_states(output.hidden_states), fmt::format("{} files", report_.num_captured));
+      const int64_t num_tokens = take_states(output.hidden_states);
+      progress.advance(num_tokens, fmt::format("{} files", report_.num_captured));
     }
     return std::move(report_);
   }

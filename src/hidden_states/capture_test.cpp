@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "base/errors.h"
 #include "hidden_states/hidden_states.h"
 #include "tests/support/fake_models.h"
@@ -90,8 +92,7 @@ TEST_F(Capture, DamagedAndForeignFilesAreMadeAgain) {
   other.token_ids[2] ^= 1;  // another text of the same length
   write_hidden_states(file(4), other);
   std::string flipped = read_file(file(7));
-  for (size_t i = flipped.size() - 400; i < flipped.size() - 390; ++i) flipped[i] = '\x7f';  // values, not finite
-  for (size_t i = flipped.size() - 399; i < flipped.size() - 390; i += 2) flipped[i] = '\xff';
+  std::fill_n(flipped.end() - 400, 10, '\xff');  // in the values: NaN
   write_file(file(7), flipped);
   const CaptureReport again = run();
   std::vector<int64_t> rows;

@@ -59,14 +59,14 @@ void claim_folder(const fs::path& folder, const Json& manifest) {
     write_json(path, manifest);
     return;
   }
-  const JsonObject found(read_json(path), path.string());
+  const Json found = read_json(path);
   for (const char* key : {"verifier_fingerprint", "layer_ids"}) {
-    if (found.value().contains(key) && found.value().at(key) == manifest.at(key)) continue;
-    throw UsageError(
-        fmt::format("{}: {}: expected {} for this run, found {}; the files here were made with another verifier "
-                    "or other --target-layer-ids: give another --output, or delete the folder",
-                    path.string(), key, manifest.at(key).dump(),
-                    found.value().contains(key) ? found.value().at(key).dump() : "nothing"));
+    const Json value = found.is_object() && found.contains(key) ? found.at(key) : Json(nullptr);
+    if (value == manifest.at(key)) continue;
+    throw UsageError(fmt::format(
+        "{}: {}: expected {} for this run, found {}; the files here were made with another verifier or other "
+        "--target-layer-ids: give another --output, or delete the folder",
+        path.string(), key, manifest.at(key).dump(), value.dump()));
   }
 }
 

@@ -19,6 +19,7 @@ struct Attention {
   static constexpr int kParts = Block::kParts;  // registers of a page's tokens
   static constexpr int kTile = 6;               // queries of a tile
   static constexpr int64_t kChunkPages = 4;
+  static constexpr int kUnroll = 4;
 
   // Registers for sums: 12 of 16, 24 of 32.
   static constexpr int kSums = T::kRegisters == 32 ? 24 : 12;
@@ -32,41 +33,60 @@ struct Attention {
     int64_t begin, end;
   };
 
+  // Scores of Q queries against P pages. `ahead`: how many pages on lie the keys to prefetch.
   template <int Q, int P>
-  static void score_tile(const AttentionTask& task, int query, int64_t page, int64_t ahead, float* const* scores) {
+  static __attribute__((noinline)) void score_tile(const AttentionTask& task, int query, int64_t page, int64_t ahead, float* const* scores) {
     V sums[Q][P][kParts];
+    const float* inputs[Q];
     const float* keys[P];
-    const float* next[P];
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) inputs[q] = task.queries[query + q].q;
+#pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
       keys[p] = task.pages[page + p];
-      next[p] = task.pages[page + p + ahead];
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
         for (int i = 0; i < kParts; ++i) sums[q][p][i] = T::zero();
       }
     }
-    for (int64_t d = 0; d < task.head_dim; ++d) {
-      V inputs[Q];
-#pragma GCC unroll 8
-      for (int q = 0; q < Q; ++q) inputs[q] = T::broadcast(task.queries[query + q].q[d]);
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) {
-        T::prefetch(next[p] + d * kPageTokens);
-        const Block key = Block::load(keys[p] + d * kPageTokens);
-#pragma GCC unroll 8
-        for (int q = 0; q < Q; ++q) {
-#pragma GCC unroll 2
-          for (int i = 0; i < kParts; ++i) sums[q][p][i] = T::fma(inputs[q], key.part[i], sums[q][p][i]);
-        }
-      }
+    const int64_t head_dim = task.head_dim;
+    int64_t d = 0;
+    for (; d + kUnroll <= head_dim; d += kUnroll) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kUnroll; ++i) score_step<Q, P>(sums, inputs, keys, d + i);
     }
+    for (; d < head_dim; ++d) score_step<Q, P>(sums, inputs, keys, d);
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) {
-        for (int i = 0; i < kParts; ++i) T::store(scores[query + q] + (page + p) * kPageTokens + i * kLanes, sums[q][p][i]);
+        float* target = scores[query + q] + (page + p) * kPageTokens;
+        for (int i = 0; i < kParts; ++i) T::store(target + i * kLanes, sums[q][p][i]);
       }
     }
+    for (int p = 0; p < P && ahead > 0; ++p) prefetch_page(task.pages[page + p + ahead], task.head_dim);
+  }
+
+  template <int Q, int P>
+  static inline __attribute__((always_inline)) void score_step(V (&sums)[Q][P][kParts], const float* const (&inputs)[Q],
+                                                               const float* const (&keys)[P], int64_t d) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      V key[kParts];
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) key[i] = T::load(keys[p] + d * kPageTokens + i * kLanes);
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) {
+        const V input = T::broadcast(inputs[q][d]);
+#pragma GCC unroll 2
+        for (int i = 0; i < kParts; ++i) sums[q][p][i] = T::fma(input, key[i], sums[q][p][i]);
+        T::pin(sums[q][p][0], sums[q][p][kParts - 1]);
+      }
+    }
+  }
+
+  static void prefetch_page(const float* start, int64_t head_dim) {
+    for (int64_t d = 0; d < head_dim; ++d) T::prefetch(start + d * kPageTokens);
   }
 
   template <int Q>
@@ -74,9 +94,9 @@ struct Attention {
     constexpr int P = pages_for(Q);
     int64_t page = pages.begin;
     for (; page + P <= pages.end; page += P) {
-      score_tile<Q, P>(task, query, page, page + 2 * P <= last ? P : 0, scores);
+      score_tile<Q, P>(task, query, page, query == 0 && page + 2 * P <= last ? P : 0, scores);
     }
-    for (; page < pages.end; ++page) score_tile<Q, 1>(task, query, page, page + 1 < last ? 1 : 0, scores);
+    for (; page < pages.end; ++page) score_tile<Q, 1>(task, query, page, query == 0 && page + 1 < last ? 1 : 0, scores);
   }
 
   // Replaces scores by e^(scale * score - max), 0 outside the query's range. Returns 1 / sum.
@@ -111,33 +131,55 @@ struct Attention {
 
   // out[q][column ..] += sum over the tokens of probability * value.
   template <int Q, int C>
-  static void value_tile(const AttentionTask& task, int query, Range tokens, int64_t column, float* const* scores) {
+  static __attribute__((noinline)) void value_tile(const AttentionTask& task, int query, Range tokens, int64_t column, float* const* scores) {
     V sums[Q][C];
+    const float* weights[Q];
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
+      weights[q] = scores[query + q];
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sums[q][c] = T::load(task.queries[query + q].out + column + c * kLanes);
     }
+    const int64_t head_dim = task.head_dim;
     for (int64_t t = tokens.begin; t < tokens.end;) {
       const int64_t page_end = (t / kPageTokens + 1) * kPageTokens;
       const int64_t stop = page_end < tokens.end ? page_end : tokens.end;
-      const float* value = task.pages[t / kPageTokens] + (kPageTokens + t % kPageTokens) * task.head_dim + column;
-      for (; t < stop; ++t, value += task.head_dim) {
-        V values[C];
-#pragma GCC unroll 8
-        for (int c = 0; c < C; ++c) values[c] = T::load(value + c * kLanes);
-#pragma GCC unroll 8
-        for (int q = 0; q < Q; ++q) {
-          const V probability = T::broadcast(scores[query + q][t]);
-#pragma GCC unroll 8
-          for (int c = 0; c < C; ++c) sums[q][c] = T::fma(probability, values[c], sums[q][c]);
-        }
-      }
+      const float* value = task.pages[t / kPageTokens] + (kPageTokens + t % kPageTokens) * head_dim + column;
+      for (; t < stop; ++t, value += head_dim) value_step<Q, C>(sums, weights, value, t);
     }
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) T::store(task.queries[query + q].out + column + c * kLanes, sums[q][c]);
+    }
+  }
+
+  // The smaller of the two sets of factors stays in registers.
+  template <int Q, int C>
+  static inline __attribute__((always_inline)) void value_step(V (&sums)[Q][C], const float* const (&weights)[Q],
+                                                               const float* value, int64_t t) {
+    if constexpr (Q <= C) {
+      V probabilities[Q];
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) probabilities[q] = T::broadcast(weights[q][t]);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) {
+        const V column = T::load(value + c * kLanes);
+#pragma GCC unroll 8
+        for (int q = 0; q < Q; ++q) sums[q][c] = T::fma(probabilities[q], column, sums[q][c]);
+        T::pin(sums[0][c], sums[Q - 1][c]);
+      }
+    } else {
+      V values[C];
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) values[c] = T::load(value + c * kLanes);
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) {
+        const V probability = T::broadcast(weights[q][t]);
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) sums[q][c] = T::fma(probability, values[c], sums[q][c]);
+        T::pin(sums[q][0], sums[q][C - 1]);
+      }
     }
   }
 

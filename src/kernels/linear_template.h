@@ -15,7 +15,7 @@ struct LinearTiles {
   using V = typename T::V;
   static constexpr int kLanes = T::kLanes;
   static constexpr int kWidth = 2 * kLanes;  // outputs of a panel
-  static constexpr int kUnroll = 4;
+  static constexpr int kUnroll = 8;
   static constexpr int kMaxRows = T::kRegisters == 32 ? 12 : 6;
   static constexpr int kMaxPanels = 6;
 
@@ -25,10 +25,13 @@ struct LinearTiles {
     return rows == 1 ? 6 : rows == 2 ? 3 : rows == 3 ? 2 : 1;
   }
 
-  // Weights to fetch while a tile is computed: `bytes_per_step` for each kUnroll inputs.
+  // Weights to fetch while a tile is computed: `num_streams` runs of memory, `stream_stride` bytes apart, and of each
+  // `bytes_per_step` for every kUnroll inputs.
   struct Prefetch {
-    const char* next;
-    int64_t bytes_per_step;
+    const char* next = nullptr;
+    int64_t bytes_per_step = 0;
+    int64_t stream_stride = 0;
+    int64_t num_streams = 0;
   };
 
   // Where input k of the rows lies. Rows from 3 on hang on a pointer of their own, so that one stride register serves all.
@@ -84,6 +87,14 @@ struct LinearTiles {
     for (int64_t j = 0; j < product.num_outputs - output; ++j) y[j] = padded[j];
   }
 
+  static inline __attribute__((always_inline)) void fetch_step(Prefetch& prefetch) {
+    for (int64_t stream = 0; stream < prefetch.num_streams; ++stream) {
+      const char* start = prefetch.next + stream * prefetch.stream_stride;
+      for (int64_t ahead = 0; ahead < prefetch.bytes_per_step; ahead += 64) T::prefetch(start + ahead);
+    }
+    prefetch.next += prefetch.bytes_per_step;
+  }
+
   template <int R, int P>
   static void tile(const LinearProduct& product, int64_t row, int64_t panel, Prefetch prefetch) {
     const int64_t num_inputs = product.num_inputs;
@@ -103,11 +114,9 @@ struct LinearTiles {
     }
     Inputs inputs{x, x + 3 * num_inputs, num_inputs};
     const float* const end = x + num_inputs;
-    const char* next = prefetch.next;
     for (const float* last = end - (kUnroll - 1); inputs.first < last;) {
-      for (int64_t ahead = 0; ahead < prefetch.bytes_per_step; ahead += 64) T::prefetch(next + ahead);
-      next += prefetch.bytes_per_step;
-#pragma GCC unroll 4
+      fetch_step(prefetch);
+#pragma GCC unroll 8
       for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, panels, i);
       advance<R, P>(inputs, panels, kUnroll);
     }
@@ -139,21 +148,35 @@ struct LinearTiles {
   static constexpr TileTable kTable{};
 
   // Blocks of nearly equal height: eight rows are 4 + 4, not 6 + 2.
-  static void multiply(const LinearProduct& product, const LinearRange& range) {
-    const int64_t rows = range.row_end - range.row_begin;
-    const int64_t num_blocks = (rows + kMaxRows - 1) / kMaxRows;
-    const int64_t group = panels_for(static_cast<int>(rows / num_blocks));
+  struct Blocks {
+    int64_t num_rows, count;
+    explicit Blocks(int64_t num_rows) : num_rows(num_rows), count((num_rows + kMaxRows - 1) / kMaxRows) {}
+    int64_t begin(int64_t block) const { return num_rows * block / count; }
+    int smallest() const { return static_cast<int>(num_rows / count); }
+  };
+
+  // What a block of rows fetches of the next panels [begin, end) while it works. One row leaves it to the processor, which
+  // follows the tile's streams best alone; one block fetches all panels side by side; several blocks share the fetching.
+  static Prefetch plan_prefetch(const LinearProduct& product, int64_t begin, int64_t end, int64_t block, Blocks blocks) {
+    if (blocks.num_rows == 1) return {};
+    constexpr int64_t kStepBytes = kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16));
     const int64_t panel_bytes = product.num_inputs * kWidth * static_cast<int64_t>(sizeof(Bf16));
+    const char* next = reinterpret_cast<const char*>(product.panels) + begin * panel_bytes;
+    if (blocks.count == 1) return {next, kStepBytes, panel_bytes, end - begin};
+    const int64_t bytes = (end - begin) * panel_bytes;
+    return {next + bytes * block / blocks.count, (end - begin) * kStepBytes / blocks.count, 0, 1};
+  }
+
+  static void multiply(const LinearProduct& product, const LinearRange& range) {
+    const Blocks blocks(range.row_end - range.row_begin);
+    const int64_t group = panels_for(blocks.smallest());
     for (int64_t panel = range.panel_begin; panel < range.panel_end; panel += group) {
       const int64_t group_end = panel + group < range.panel_end ? panel + group : range.panel_end;
-      const int64_t next_panels = group_end + group < range.panel_end ? group : range.panel_end - group_end;
-      const int64_t bytes_per_step = next_panels * kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16)) / num_blocks;
-      const char* next = reinterpret_cast<const char*>(product.panels) + group_end * panel_bytes;
-      for (int64_t block = 0; block < num_blocks; ++block) {
-        const int64_t row = range.row_begin + rows * block / num_blocks;
-        const int64_t row_end = range.row_begin + rows * (block + 1) / num_blocks;
-        const Prefetch prefetch{next + panel_bytes * next_panels * block / num_blocks, bytes_per_step};
-        multiply_block(product, {row, row_end, panel, group_end}, prefetch);
+      const int64_t next_end = group_end + group < range.panel_end ? group_end + group : range.panel_end;
+      for (int64_t block = 0; block < blocks.count; ++block) {
+        multiply_block(product,
+                       {range.row_begin + blocks.begin(block), range.row_begin + blocks.begin(block + 1), panel, group_end},
+                       plan_prefetch(product, group_end, next_end, block, blocks));
       }
     }
   }
@@ -164,7 +187,7 @@ struct LinearTiles {
       const int64_t left = range.panel_end - panel;
       const int64_t panels = left < panels_for(rows) ? left : panels_for(rows);
       kTable.tiles[rows][panels](product, range.row_begin, panel, prefetch);
-      prefetch.bytes_per_step = 0;
+      prefetch = {};
       panel += panels;
     }
   }

@@ -37,7 +37,8 @@ struct Avx2Vector {
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
   }
   static void pin(V& a, V& b) { asm volatile("" : "+x"(a), "+x"(b) : : "memory"); }
-  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+  // Written out, since the compiler takes a function that only prefetches for one without effect.
+  static void prefetch(const void* p) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 };
 
 }  // namespace

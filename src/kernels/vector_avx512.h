@@ -39,7 +39,8 @@ struct Avx512Vector {
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
   }
   static void pin(V& a, V& b) { asm volatile("" : "+v"(a), "+v"(b) : : "memory"); }
-  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+  // Written out, since the compiler takes a function that only prefetches for one without effect.
+  static void prefetch(const void* p) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 };
 
 }  // namespace

@@ -87,7 +87,7 @@ struct PortableVector {
   }
   // Loads and sums stay in the order that is written: a compiler that moves loads ahead pushes sums out of registers.
   static void pin(V&, V&) {}
-  static void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+  static void prefetch(const void*) {}
 };
 
 }  // namespace

@@ -178,7 +178,7 @@ LinearUse::LinearUse(const LinearGroup& group, torch::ScalarType compute_dtype)
 
 LinearUse::LinearUse(const LinearGroup& group, FixedColumns fixed, torch::ScalarType compute_dtype)
     : state_(std::make_shared<State>(group, std::move(fixed), compute_dtype)) {
-  state_->project_fixed();
+  if (state_->fixed.rows.defined()) state_->project_fixed();
 }
 
 torch::Tensor LinearUse::apply(const torch::Tensor& x, const torch::Tensor& addend) {

@@ -24,7 +24,7 @@ struct AddedToken {
   bool lstrip = false;       // takes the white space before it along
   bool rstrip = false;       // and after it
   bool normalized = false;
-  bool special = false;    // left out by decode(skip_special_tokens)
+  bool special = false;     // left out by decode(skip_special_tokens)
   std::string normal_form;  // of content, when `normalized`; else content
 };
 
@@ -63,8 +63,8 @@ class TokenMatcher {
 class AddedTokens {
  public:
   AddedTokens() = default;
-  // `list` is the JSON list, or null. A token that the vocabulary has keeps that id; a new one gets the next free id, as
-  // the `tokenizers` package does. Throws DataError naming `place`.
+  // `list` is the JSON list, or null. A token that the vocabulary has keeps that id; a new one gets the next free id,
+  // as the `tokenizers` package does. Throws DataError naming `place`.
   static AddedTokens parse(const Json& list, const Vocabulary& vocabulary, const Normalizer& normalizer,
                            const std::string& place);
 

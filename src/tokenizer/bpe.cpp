@@ -17,7 +17,10 @@ constexpr std::string_view kMarkerBytes = "\xe2\x96\x81";
 }  // namespace
 
 Bpe::Bpe(Vocabulary vocabulary, MergeTable merges, BpeOptions options, std::string place)
-    : vocabulary_(std::move(vocabulary)), merges_(std::move(merges)), options_(std::move(options)), place_(std::move(place)) {
+    : vocabulary_(std::move(vocabulary)),
+      merges_(std::move(merges)),
+      options_(std::move(options)),
+      place_(std::move(place)) {
   index_characters();
   index_marker();
 }
@@ -41,7 +44,8 @@ void Bpe::index_characters() {
   }
 }
 
-// A merge across the border x|U+2581 would make a token that contains "x U+2581": where no token does, words can be cut.
+// A merge across the border x|U+2581 would make a token that contains "x U+2581": where no token does, words can be
+// cut.
 void Bpe::index_marker() {
   for (int32_t id = 0; id < vocabulary_.id_end(); ++id) {
     const std::string_view token = vocabulary_.contains(id) ? vocabulary_.token(id) : "";
@@ -146,9 +150,10 @@ bool Bpe::append_byte_tokens(std::string_view character, std::vector<int32_t>& s
 int32_t Bpe::unk_id() const {
   const int32_t id = vocabulary_.find(options_.unk_token);
   if (id != Vocabulary::kNoToken) return id;
-  throw DataError(fmt::format("{}: model.unk_token: expected a token of the vocabulary, found \"{}\"; the text has a "
-                              "character that needs it",
-                              place_, options_.unk_token));
+  throw DataError(
+      fmt::format("{}: model.unk_token: expected a token of the vocabulary, found \"{}\"; the text has a "
+                  "character that needs it",
+                  place_, options_.unk_token));
 }
 
 }  // namespace speculators

@@ -1,5 +1,5 @@
-// The BPE model of tokenizer.json: words -> token ids. A word's initial symbols are its characters, or its bytes in GPT-2's
-// byte alphabet; merges then join them. Const methods may run on many threads, each with its own Scratch.
+// The BPE model of tokenizer.json: words -> token ids. A word's initial symbols are its characters, or its bytes in
+// GPT-2's byte alphabet; merges then join them. Const methods may run on many threads, each with its own Scratch.
 #pragma once
 
 #include <array>
@@ -51,7 +51,9 @@ class Bpe {
   void append_symbols(std::string_view word, std::vector<int32_t>& symbols) const;
   bool append_byte_tokens(std::string_view character, std::vector<int32_t>& symbols) const;
   int32_t unk_id() const;
-  int32_t find_character(char32_t c) const { return c < character_ids_.size() ? character_ids_[c] : Vocabulary::kNoToken; }
+  int32_t find_character(char32_t c) const {
+    return c < character_ids_.size() ? character_ids_[c] : Vocabulary::kNoToken;
+  }
   bool may_cut_after(char32_t c) const;
   void index_characters();
   void index_marker();

@@ -30,7 +30,7 @@ class WordCache {
 
   using Key = std::array<uint64_t, 4>;
   struct alignas(64) Line {
-    Key key{};                                    // the bytes, zero-padded; the last byte is the length (0: empty line)
+    Key key{};  // the bytes, zero-padded; the last byte is the length (0: empty line)
     std::array<int32_t, kMaxIds> ids{-1, -1, -1, -1, -1, -1, -1, -1};  // ends at the first -1
   };
 

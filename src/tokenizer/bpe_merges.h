@@ -1,5 +1,6 @@
-// The merge table of a byte-pair encoding and the two ways to apply it to one word: a scan for short words and a heap for
-// long ones. Both merge the pair of lowest rank first, the leftmost one among equals. Const methods are thread-safe.
+// The merge table of a byte-pair encoding and the two ways to apply it to one word: a scan for short words and a heap
+// for long ones. Both merge the pair of lowest rank first, the leftmost one among equals. Const methods are
+// thread-safe.
 #pragma once
 
 #include <cstdint>

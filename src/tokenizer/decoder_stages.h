@@ -1,5 +1,5 @@
-// The stages that decoders are made of. `fused`: an earlier stage made one text of all tokens, so what comes are fragments
-// of one long token.
+// The stages that decoders are made of. `fused`: an earlier stage made one text of all tokens, so what comes are
+// fragments of one long token.
 #pragma once
 
 #include <functional>

@@ -15,10 +15,12 @@
 
 namespace speculators {
 
-// Writes the transformed text to `out` (empty before); returns false when `text` would stay as it is.
 struct Normalizer::Step {
   virtual ~Step() = default;
+  // Writes the transformed text to `out` (empty before); returns false when `text` would stay as it is.
   virtual bool apply(std::string_view text, std::string& out) const = 0;
+  // Whether the first character of the result comes from behind the first character of `text`.
+  virtual bool drops_start(std::string_view text) const { return false; }
 };
 
 namespace {
@@ -31,9 +33,9 @@ bool is_ascii(std::string_view text) {
 void append_normalized(std::string_view text, int options, std::string& out) {
   if (text.empty()) return;
   utf8proc_uint8_t* result = nullptr;
-  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                   static_cast<utf8proc_ssize_t>(text.size()), &result,
-                                   static_cast<utf8proc_option_t>(options));
+  const auto length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &result, static_cast<utf8proc_option_t>(options));
   if (length < 0) throw DataError(fmt::format("Unicode normalisation failed: {}", utf8proc_errmsg(length)));
   out.append(reinterpret_cast<const char*>(result), static_cast<size_t>(length));
   std::free(result);
@@ -113,6 +115,11 @@ struct Prepend final : Normalizer::Step {
   }
 };
 
+// Where a match at the very beginning is replaced, the new text counts as coming from the last character of the match.
+bool replaces_start(std::string_view match, std::string_view content) {
+  return content.empty() || unicode::count(match) > 1;
+}
+
 struct ReplaceLiteral final : Normalizer::Step {
   std::string pattern, content;
   ReplaceLiteral(std::string pattern, std::string content) : pattern(std::move(pattern)), content(std::move(content)) {}
@@ -127,6 +134,9 @@ struct ReplaceLiteral final : Normalizer::Step {
     out.append(text, copied);
     return true;
   }
+  bool drops_start(std::string_view text) const override {
+    return text.starts_with(pattern) && replaces_start(pattern, content);
+  }
 };
 
 struct ReplaceRegex final : Normalizer::Step {
@@ -136,6 +146,13 @@ struct ReplaceRegex final : Normalizer::Step {
   bool apply(std::string_view text, std::string& out) const override {
     regex.replace(text, content, out);
     return true;
+  }
+  bool drops_start(std::string_view text) const override {
+    bool drops = false;
+    regex.for_each_match(text, [&](size_t begin, size_t end) {
+      drops |= begin == 0 && end > 0 && replaces_start(text.substr(0, end), content);
+    });
+    return drops;
   }
 };
 
@@ -156,6 +173,10 @@ struct Strip final : Normalizer::Step {
     }
     out.append(begin, end);
     return true;
+  }
+  bool drops_start(std::string_view text) const override {
+    const char* p = text.data();
+    return left && !text.empty() && (unicode::flags(unicode::decode(p)) & unicode::kSpace);
   }
 };
 
@@ -188,10 +209,11 @@ std::shared_ptr<const Normalizer::Step> make_step(const std::string& type, const
   if (type == "Replace") return make_replace(part);
   if (type == "Strip") return std::make_shared<Strip>(part.get_bool("strip_left"), part.get_bool("strip_right"));
   if (type == "ByteLevel") return std::make_shared<ByteLevel>();
-  throw DataError(fmt::format(
-      "{}: type: expected NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, ByteLevel or Sequence, found \"{}\", "
-      "which is not supported",
-      part.place(), type));
+  throw DataError(
+      fmt::format("{}: type: expected NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, ByteLevel or Sequence, "
+                  "found \"{}\", "
+                  "which is not supported",
+                  part.place(), type));
 }
 
 }  // namespace
@@ -218,9 +240,11 @@ void Normalizer::append_steps(const Json& value, const std::string& place) {
 }
 
 std::string_view Normalizer::apply(std::string_view text, Buffers& buffers) const {
+  buffers.keeps_start = true;
   for (const auto& step : steps_) {
     buffers.next.clear();
     if (!step->apply(text, buffers.next)) continue;
+    buffers.keeps_start &= !step->drops_start(text);
     buffers.current.swap(buffers.next);
     text = buffers.current;
   }

@@ -18,6 +18,7 @@ class Normalizer {
   struct Buffers {
     std::string current;
     std::string next;
+    bool keeps_start = true;  // the normal form begins with what the text begins with; false where a step cut that off
   };
 
   Normalizer() = default;  // changes nothing

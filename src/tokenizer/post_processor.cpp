@@ -44,14 +44,16 @@ void PostProcessor::append(const Json& value, const std::string& place) {
   if (type == "ByteLevel") return;
   if (type == "Sequence") {
     size_t index = 0;
-    for (const Json& item : get_list(value, "processors", place)) append(item, fmt::format("{}.processors[{}]", place, index++));
+    for (const Json& item : get_list(value, "processors", place))
+      append(item, fmt::format("{}.processors[{}]", place, index++));
     return;
   }
   if (type != "TemplateProcessing" && type != "BertProcessing" && type != "RobertaProcessing") {
-    throw DataError(fmt::format(
-        "{}: type: expected TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or Sequence, found \"{}\", "
-        "which is not supported",
-        place, type));
+    throw DataError(
+        fmt::format("{}: type: expected TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or Sequence, "
+                    "found \"{}\", "
+                    "which is not supported",
+                    place, type));
   }
   if (has_template_) throw DataError(fmt::format("{}: expected one template in all, found a second one", place));
   has_template_ = true;

@@ -1,5 +1,6 @@
-// The "post_processor" of tokenizer.json: the special tokens around one sequence (bos and the like). TemplateProcessing,
-// BertProcessing, RobertaProcessing, ByteLevel (which only moves offsets) and Sequence. Const methods are thread-safe.
+// The "post_processor" of tokenizer.json: the special tokens around one sequence (bos and the like).
+// TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel (which only moves offsets) and Sequence. Const
+// methods are thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -27,9 +27,10 @@ SplitBehavior get_behavior(const JsonObject& part) {
                                                              {"Contiguous", SplitBehavior::kContiguous}};
   const std::string name = part.get_string("behavior");
   if (const auto found = known.find(name); found != known.end()) return found->second;
-  throw DataError(fmt::format("{}: behavior: expected Removed, Isolated, MergedWithPrevious, MergedWithNext or "
-                              "Contiguous, found \"{}\"",
-                              part.place(), name));
+  throw DataError(
+      fmt::format("{}: behavior: expected Removed, Isolated, MergedWithPrevious, MergedWithNext or "
+                  "Contiguous, found \"{}\"",
+                  part.place(), name));
 }
 
 StagePointer make_pattern_stage(const std::string& pattern, SplitBehavior behavior, bool invert, bool use_scanners,
@@ -57,13 +58,12 @@ PrependScheme get_scheme(const JsonObject& part) {
   const bool adds_space = part.find_bool("add_prefix_space").value_or(true);
   if (name == "never") return PrependScheme::kNever;
   if (!adds_space) {
-    throw DataError(fmt::format("{}: add_prefix_space: expected true with prepend_scheme \"{}\", found false",
-                                part.place(), name));
+    throw DataError(
+        fmt::format("{}: add_prefix_space: expected true with prepend_scheme \"{}\", found false", part.place(), name));
   }
   if (name == "always") return PrependScheme::kAlways;
   if (name == "first") return PrependScheme::kFirst;
-  throw DataError(
-      fmt::format("{}: prepend_scheme: expected first, never or always, found \"{}\"", part.place(), name));
+  throw DataError(fmt::format("{}: prepend_scheme: expected first, never or always, found \"{}\"", part.place(), name));
 }
 
 SplitBehavior punctuation_behavior(const JsonObject& part) {
@@ -129,10 +129,10 @@ void PreTokenizer::append_stages(const Json& value, const ParseOptions& options,
   } else if (type == "CharDelimiterSplit") {
     add(make_literal_stage(get_character(part, "delimiter"), SplitBehavior::kRemoved, /*invert=*/false));
   } else {
-    throw DataError(fmt::format(
-        "{}: type: expected ByteLevel, Split, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, "
-        "CharDelimiterSplit or Sequence, found \"{}\", which is not supported",
-        place, type));
+    throw DataError(
+        fmt::format("{}: type: expected ByteLevel, Split, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, "
+                    "CharDelimiterSplit or Sequence, found \"{}\", which is not supported",
+                    place, type));
   }
 }
 

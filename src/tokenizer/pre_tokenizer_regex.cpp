@@ -57,12 +57,13 @@ Regex::Regex(std::string pcre2_pattern, std::string_view shown, const std::strin
   int error = 0;
   PCRE2_SIZE offset = 0;
   compiled->place = place;
-  compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pcre2_pattern.data()), pcre2_pattern.size(),
-                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset,
-                                 nullptr);
+  compiled->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pcre2_pattern.data()), pcre2_pattern.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
   if (!compiled->code) {
-    throw DataError(fmt::format("{}: expected a regular expression, found \"{}\": {} (at character {} of its PCRE2 form)",
-                                place, shown, error_text(error), offset));
+    throw DataError(
+        fmt::format("{}: expected a regular expression, found \"{}\": {} (at character {} of its PCRE2 form)", place,
+                    shown, error_text(error), offset));
   }
   pcre2_jit_compile(compiled->code, PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs
   code_ = std::move(compiled);

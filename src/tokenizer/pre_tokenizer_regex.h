@@ -1,5 +1,5 @@
-// Regular expressions of tokenizer.json. They are written for Oniguruma (Ruby syntax); PCRE2 with its JIT runs them after
-// a translation that keeps their meaning: \s, \w, \h, \p{..} of newer Unicode, `{n,m}+`, the (?m) flag, \uHHHH.
+// Regular expressions of tokenizer.json. They are written for Oniguruma (Ruby syntax); PCRE2 with its JIT runs them
+// after a translation that keeps their meaning: \s, \w, \h, \p{..} of newer Unicode, `{n,m}+`, the (?m) flag, \uHHHH.
 // Const methods may run on many threads.
 #pragma once
 

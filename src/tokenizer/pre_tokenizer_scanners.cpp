@@ -4,8 +4,7 @@
 
 namespace speculators {
 
-const std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 namespace {
 
@@ -63,7 +62,8 @@ class Cursor {
     if (ignore_case && end_ - p >= 3 && p[1] == '\xc5' && p[2] == '\xbf') return p + 3;
     if (end_ - p < 3) return nullptr;
     const char second = lower(p[2]);
-    const bool is_pair = (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
+    const bool is_pair =
+        (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
     return is_pair ? p + 3 : nullptr;
   }
 
@@ -119,8 +119,8 @@ const char* newline_or_space_run(const Cursor& text, const char* p) {
   return text.space_run(p);
 }
 
-// " ?[^\s\p{L}\p{N}]+[\r\n]*" and the white space rules, where no letter or number matched. `words` are the classes that
-// the symbol run excludes.
+// " ?[^\s\p{L}\p{N}]+[\r\n]*" and the white space rules, where no letter or number matched. `words` are the classes
+// that the symbol run excludes.
 const char* symbols_or_space(const Cursor& text, const char* p, uint16_t words, bool and_slashes) {
   const char* symbol = *p == ' ' ? p + 1 : p;
   if (symbol < text.end() && !(text.peek(symbol) & (kSpace | words))) {

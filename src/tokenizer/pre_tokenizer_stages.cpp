@@ -16,11 +16,14 @@ class SplitCollector {
       case SplitBehavior::kRemoved:
         if (!is_delimiter) emit(part);
         return;
-      case SplitBehavior::kIsolated: return emit(part);
-      case SplitBehavior::kContiguous: return extend_or_hold(part, is_delimiter == held_is_delimiter_, is_delimiter);
+      case SplitBehavior::kIsolated:
+        return emit(part);
+      case SplitBehavior::kContiguous:
+        return extend_or_hold(part, is_delimiter == held_is_delimiter_, is_delimiter);
       case SplitBehavior::kMergedWithPrevious:
         return extend_or_hold(part, is_delimiter && !held_is_delimiter_, is_delimiter);
-      case SplitBehavior::kMergedWithNext: return extend_or_hold(part, held_is_delimiter_ && !is_delimiter, is_delimiter);
+      case SplitBehavior::kMergedWithNext:
+        return extend_or_hold(part, held_is_delimiter_ && !is_delimiter, is_delimiter);
     }
   }
 
@@ -124,7 +127,8 @@ struct ClassStage final : PreTokenizer::Stage {
       const char* const end = base + piece.end;
       for (const char* p = base + piece.begin; p < end;) {
         const char* const start = p;
-        if (flags[unicode::decode(p)] & flag) on_match(static_cast<size_t>(start - base), static_cast<size_t>(p - base));
+        if (flags[unicode::decode(p)] & flag)
+          on_match(static_cast<size_t>(start - base), static_cast<size_t>(p - base));
       }
     });
   }
@@ -177,7 +181,8 @@ struct PrefixSpaceStage final : PreTokenizer::Stage {
 
 struct AlphabetStage final : PreTokenizer::Stage {
   void apply(PreTokenized& work) const override {
-    rewrite_pieces(work, [](const Piece&, std::string_view text, std::string& out) { append_byte_alphabet(out, text); });
+    rewrite_pieces(work,
+                   [](const Piece&, std::string_view text, std::string& out) { append_byte_alphabet(out, text); });
   }
 };
 

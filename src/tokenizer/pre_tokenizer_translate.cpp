@@ -14,10 +14,12 @@ namespace speculators {
 namespace {
 
 // Members of a character class; PCRE2's own \s has U+180E in addition, and its \w follows another rule.
-constexpr std::string_view kSpaces = "\\x09-\\x0d\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}"
-                                     "\\x{202f}\\x{205f}\\x{3000}";
-constexpr std::string_view kWordExtras = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"
-                                         "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";
+constexpr std::string_view kSpaces =
+    "\\x09-\\x0d\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}"
+    "\\x{202f}\\x{205f}\\x{3000}";
+constexpr std::string_view kWordExtras =
+    "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";
 constexpr std::string_view kHexDigits = "0-9a-fA-F";
 
 // Ranges of the code points that joined a category after Unicode 14, which PCRE2 10.42 stopped at.
@@ -60,7 +62,8 @@ class Translator {
   bool looking_at(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
 
   [[noreturn]] void fail(std::string_view what) const {
-    throw DataError(fmt::format("{}: {} at character {} of the pattern \"{}\" is not supported", place_, what, at_, pattern_));
+    throw DataError(
+        fmt::format("{}: {} at character {} of the pattern \"{}\" is not supported", place_, what, at_, pattern_));
   }
 
   // One item outside character classes. `atom_` is where the thing that a quantifier would repeat starts in out_.
@@ -108,7 +111,8 @@ class Translator {
     atom_ = out_.size();
     if (!looking_at("(?")) return copy(1);
     const size_t end = pattern_.find_first_not_of("imx-", at_ + 2);
-    const bool is_flags = end != std::string_view::npos && end > at_ + 2 && (pattern_[end] == ':' || pattern_[end] == ')');
+    const bool is_flags =
+        end != std::string_view::npos && end > at_ + 2 && (pattern_[end] == ':' || pattern_[end] == ')');
     if (!is_flags) return copy(2);
     std::string flags(pattern_.substr(at_, end - at_));
     std::replace(flags.begin() + 2, flags.end(), 'm', 's');
@@ -141,20 +145,29 @@ class Translator {
       at_ += 2;
     };
     switch (c) {
-      case 's': return emit(kSpaces, false);
-      case 'S': return in_class ? emit("\\S\\x{180e}", false) : emit(kSpaces, true);
-      case 'd': return emit(category_members("Nd"), false);
-      case 'D': return in_class ? copy(2) : emit(category_members("Nd"), true);
-      case 'h': return emit(kHexDigits, false);
-      case 'w': return emit(word_members(), false);
+      case 's':
+        return emit(kSpaces, false);
+      case 'S':
+        return in_class ? emit("\\S\\x{180e}", false) : emit(kSpaces, true);
+      case 'd':
+        return emit(category_members("Nd"), false);
+      case 'D':
+        return in_class ? copy(2) : emit(category_members("Nd"), true);
+      case 'h':
+        return emit(kHexDigits, false);
+      case 'w':
+        return emit(word_members(), false);
       case 'H':
       case 'W':
         if (in_class) fail(fmt::format("\\{} in a class", c));
         return emit(c == 'H' ? std::string(kHexDigits) : word_members(), true);
-      case 'u': return code_point();
+      case 'u':
+        return code_point();
       case 'p':
-      case 'P': return property(in_class, c == 'P');
-      default: return copy(1 + unicode::length_from_lead(c));
+      case 'P':
+        return property(in_class, c == 'P');
+      default:
+        return copy(1 + unicode::length_from_lead(c));
     }
   }
 

@@ -71,7 +71,7 @@ void Tokenizer::Model::encode(std::string_view text, EncodeScratch& scratch, std
       if (section.id >= 0) {
         ids.push_back(section.id);
       } else {
-        const bool starts_input = raw.begin == 0 && section.begin == 0;
+        const bool starts_input = raw.begin == 0 && section.begin == 0 && scratch.normalizer.keeps_start;
         encode_section(normal.substr(section.begin, section.end - section.begin), starts_input, scratch, ids);
       }
     }

@@ -147,11 +147,13 @@ class ModelReader {
     }
     dom::array parts;
     std::string_view left, right;
-    if (!item.get(parts) && parts.size() == 2 && !parts.at(0).get(left) && !parts.at(1).get(right)) return {left, right};
+    if (!item.get(parts) && parts.size() == 2 && !parts.at(0).get(left) && !parts.at(1).get(right))
+      return {left, right};
     fail(fmt::format("merges[{}]", index), "two tokens", shorten(item));
   }
 
-  int32_t merge_token(const Vocabulary& vocabulary, std::string_view token, const dom::element& item, size_t index) const {
+  int32_t merge_token(const Vocabulary& vocabulary, std::string_view token, const dom::element& item,
+                      size_t index) const {
     const int32_t id = vocabulary.find(token);
     if (id != Vocabulary::kNoToken) return id;
     fail(fmt::format("merges[{}]", index), "two tokens of the vocabulary that make a third",

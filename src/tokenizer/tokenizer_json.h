@@ -22,8 +22,8 @@ struct TokenizerJson {
   Json decoder;
 };
 
-// Throws DataError naming `place`, the key and the cause: JSON that is damaged, a model that is not BPE, ids out of range
-// or given twice, merges of unknown tokens, options that encode at random.
+// Throws DataError naming `place`, the key and the cause: JSON that is damaged, a model that is not BPE, ids out of
+// range or given twice, merges of unknown tokens, options that encode at random.
 TokenizerJson parse_tokenizer_json(std::string_view text, const std::string& place);
 
 // A string of exactly one character. Throws DataError.

@@ -59,7 +59,8 @@ struct Tokenizer::Model {
   std::optional<std::string_view> find_decodable(int32_t id, bool skip_special_tokens) const;
 
  private:
-  void encode_section(std::string_view text, bool starts_input, EncodeScratch& scratch, std::vector<int32_t>& ids) const;
+  void encode_section(std::string_view text, bool starts_input, EncodeScratch& scratch,
+                      std::vector<int32_t>& ids) const;
 };
 
 }  // namespace speculators

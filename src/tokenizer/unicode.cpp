@@ -14,8 +14,9 @@ namespace {
 constexpr char32_t kNumCodePoints = 0x110000;
 constexpr uint32_t kUpperAtEven = 30;  // pseudo-categories of the generated table
 constexpr uint32_t kUpperAtOdd = 31;
-constexpr const char* kNames[] = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe",
-                                  "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cn"};
+constexpr const char* kNames[] = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl",
+                                  "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc",
+                                  "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cn"};
 
 char32_t run_start(size_t run) { return run < kNumRuns ? kRuns[run] >> 11 : kNumCodePoints; }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <ctime>
@@ -63,7 +64,12 @@ class ConsoleLogger final : public MetricLogger {
     for (const auto& [name, value] : metrics) {
       if (name.starts_with("val/")) line += fmt::format("  {} {}", name.substr(4), short_number(value));
     }
-    if (!line.empty()) fmt::print(stderr, "validation at step {}:{}\n", step, line);
+    if (!line.empty()) message(fmt::format("validation at step {}:{}", step, line));
+  }
+
+  void message(const std::string& text) override {
+    const bool terminal = ::isatty(STDERR_FILENO) != 0;  // there the progress line is overwritten
+    fmt::print(stderr, "{}{}\n", terminal ? "\r\033[K" : "", text);
   }
 };
 

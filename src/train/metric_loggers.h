@@ -22,6 +22,8 @@ class MetricLogger {
   virtual void log(int64_t step, const Metrics& metrics) = 0;
   // The resolved options, once at the start.
   virtual void log_config(const std::string& yaml) {}
+  // A warning or a milestone, for people.
+  virtual void message(const std::string& text) {}
 };
 
 using MetricLoggers = std::vector<std::unique_ptr<MetricLogger>>;
@@ -30,7 +32,7 @@ using MetricLoggers = std::vector<std::unique_ptr<MetricLogger>>;
 // are cut off first, so a resumed run does not repeat them.
 std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step);
 std::unique_ptr<MetricLogger> make_tensorboard_logger(const fs::path& folder);
-// Validation figures as one line on stderr; step figures are left to the progress line.
+// Messages, and validation figures as one line, on stderr; step figures are left to the progress line.
 std::unique_ptr<MetricLogger> make_console_logger();
 
 // "0.123", "1.23e-05", "1.23e+04": three decimals, scientific below 1e-3 and above 999.

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <span>
 #include <string_view>
 
 #include "base/errors.h"
@@ -100,21 +102,33 @@ class Reader {
 
   // Several linears with the same inputs, one below the other.
   PackedLinear linear(const std::string& prefix, const std::vector<std::string>& names, bool has_bias) const {
-    std::vector<Bf16> weights;
+    std::vector<Bf16> converted, stacked;
+    std::span<const Bf16> weight;
     std::vector<float> biases;
     for (const std::string& name : names) {
-      const std::vector<Bf16> weight = matrix(prefix + name + ".weight");
-      weights.insert(weights.end(), weight.begin(), weight.end());
+      weight = view_or_convert(prefix + name + ".weight", converted);
+      if (names.size() > 1) stacked.insert(stacked.end(), weight.begin(), weight.end());
       if (!has_bias) continue;
       const std::vector<float> bias = vector(prefix + name + ".bias");
       biases.insert(biases.end(), bias.begin(), bias.end());
     }
+    if (names.size() > 1) weight = stacked;
     const int64_t num_inputs = file_.get(prefix + names[0] + ".weight").shape[1];
-    return PackedLinear(weights, static_cast<int64_t>(weights.size()) / num_inputs, num_inputs, biases);
+    return PackedLinear(weight, static_cast<int64_t>(weight.size()) / num_inputs, num_inputs, biases);
   }
 
  private:
+  // Weights that are bf16 already are packed straight out of the mapped file.
+  std::span<const Bf16> view_or_convert(const std::string& name, std::vector<Bf16>& converted) const {
+    const TensorView& tensor = file_.get(name);
+    const auto* data = reinterpret_cast<const Bf16*>(tensor.bytes.data());
+    const bool is_aligned = reinterpret_cast<uintptr_t>(data) % alignof(Bf16) == 0;
+    if (tensor.dtype == DType::kBF16 && is_aligned) return {data, static_cast<size_t>(tensor.num_elements())};
+    converted = to_bf16s(tensor, place(name));
+    return converted;
+  }
   std::string place(const std::string& name) const { return fmt::format("{}: {}", file_.path().string(), name); }
+
   const TensorFile& file_;
 };
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -61,7 +61,9 @@ TEST(DFlashConfig, PredictsWithTheAnchorWhenTrainedSo) {
   EXPECT_EQ(parse(json).speculative_tokens(), 4);
 }
 
-TEST(DFlashConfig, NeedsAuxLayers) { expect_refused("aux_hidden_state_layer_ids", Json::array(), "at least one layer id"); }
+TEST(DFlashConfig, NeedsAuxLayers) {
+  expect_refused("aux_hidden_state_layer_ids", Json::array(), "at least one layer id");
+}
 
 TEST(DFlashConfig, NeedsAMaskToken) { expect_refused("mask_token_id", nullptr, "mask_token_id: expected an integer"); }
 
@@ -69,7 +71,9 @@ TEST(DFlashConfig, RefusesAMaskTokenWithoutEmbedding) {
   expect_refused("mask_token_id", 40, "mask_token_id: expected an id in [0, 40), found 40");
 }
 
-TEST(DFlashConfig, RefusesABlockThatPredictsNothing) { expect_refused("block_size", 1, "block_size: expected at least 2"); }
+TEST(DFlashConfig, RefusesABlockThatPredictsNothing) {
+  expect_refused("block_size", 1, "block_size: expected at least 2");
+}
 
 TEST(DFlashConfig, RefusesSlidingLayersWithoutWindow) {
   ModelConfig layer = testing::tiny_layers("qwen3", kSliding);

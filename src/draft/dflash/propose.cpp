@@ -1,7 +1,8 @@
-// DFlash in serving form. The context of a sequence is keys and values of hidden_norm(fc(g_i)) at position i, in every layer,
-// kept in slot i. A round runs one block [x_n, mask, ..., mask] at positions n ... n+L-1 over context and itself; its keys
-// and values are dropped again.
-// Source: reference algorithms.md 7.3, 7.4, 20. Dims: M rows, D hidden size, A aux layers, L block size, V draft vocabulary.
+// DFlash in serving form. The context of a sequence is keys and values of hidden_norm(fc(g_i)) at position i, in every
+// layer, kept in slot i. A round runs one block [x_n, mask, ..., mask] at positions n ... n+L-1 over context and
+// itself; its keys and values are dropped again.
+// Source: reference algorithms.md 7.3, 7.4, 20.
+// Dims: M rows, D hidden size, A aux layers, L block size, V draft vocabulary.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -32,11 +32,11 @@ class DFlashPass {
  private:
   // Document-local: the anchor's position and on. int64 [G*L]
   torch::Tensor slot_positions() const {
-    const auto host = batch_.position_ids.to(torch::kInt64).contiguous();
+    const std::vector<int64_t> base = host_values(batch_.position_ids);
     std::vector<int64_t> positions;
     for (size_t slot = 0; slot < rows_.slot_rows.size(); ++slot) {
       const auto offset = static_cast<int64_t>(slot) % model_.config.block_size;
-      positions.push_back(host.const_data_ptr<int64_t>()[rows_.slot_rows[slot] - offset] + offset);
+      positions.push_back(base[rows_.slot_rows[slot] - offset] + offset);
     }
     return nn::index_tensor(positions);
   }
@@ -113,11 +113,6 @@ class DFlashPass {
   nn::RopeAngles context_angles_, slot_angles_, query_angles_;
 };
 
-std::vector<int64_t> host_ids(const torch::Tensor& ids) {
-  const auto host = ids.to(torch::kCPU, torch::kInt64).contiguous();
-  return {host.const_data_ptr<int64_t>(), host.const_data_ptr<int64_t>() + host.numel()};
-}
-
 }  // namespace
 
 LossResult dflash_forward(const DFlashModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
@@ -127,7 +122,7 @@ LossResult dflash_forward(const DFlashModel& model, const TrainBatch& batch, con
   if (plan.pairs.empty()) {
     return {(model.norm * 0.0).sum(), block_metrics(plan, model.config, model.options.loss, {}, {})};
   }
-  const BlockRows rows = make_block_rows(batch_rows, model, plan, host_ids(batch.input_ids));
+  const BlockRows rows = make_block_rows(batch_rows, model, plan, host_values(batch.input_ids));
   nn::PairRows pairs;
   for (size_t i = 0; i < rows.plan.pairs.size(); ++i) {
     pairs.states.push_back(static_cast<int64_t>(i));
@@ -140,7 +135,5 @@ LossResult dflash_forward(const DFlashModel& model, const TrainBatch& batch, con
   return {(losses.value * nn::float_tensor(weights)).sum(),
           block_metrics(rows.plan, model.config, model.options.loss, outcome, weights)};
 }
-
-double dflash_needed_flops(const DFlashModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) { return 1; }
 
 }  // namespace speculators

@@ -26,7 +26,8 @@ Eagle3Config parse_eagle3_config(const Json& config, const ModelConfig& layer, c
   check_target_hidden_size(fields.find_int("target_hidden_size"), layer, place);
   check_aux_layer_ids(result.aux_layer_ids, fmt::format("{}: eagle_aux_hidden_state_layer_ids", place));
   if (result.norm_before_fc && result.fc_norm) {
-    throw DataError(fmt::format("{}: expected at most one of norm_before_fc and fc_norm, found both; turn one off", place));
+    throw DataError(
+        fmt::format("{}: expected at most one of norm_before_fc and fc_norm, found both; turn one off", place));
   }
   return result;
 }

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
-#include "draft/test_speculator.h"
+#include "draft/speculator_for_test.h"
 
 namespace speculators {
 namespace {
@@ -41,14 +41,17 @@ TEST(Eagle3Config, TakesAbsentFlagsForFalse) {
   EXPECT_FALSE(config.norm_before_residual || config.norm_before_fc || config.fc_norm || config.norm_output);
 }
 
-TEST(Eagle3Config, KeepsAbsentAuxLayersOpen) { EXPECT_THAT(parse({{"draft_vocab_size", 12}}).aux_layer_ids, IsEmpty()); }
+TEST(Eagle3Config, KeepsAbsentAuxLayersOpen) {
+  EXPECT_THAT(parse({{"draft_vocab_size", 12}}).aux_layer_ids, IsEmpty());
+}
 
 TEST(Eagle3Config, WritesEveryFieldOfTheFormat) {
   std::vector<std::string> keys;
   const Json json = to_json(parse(fields()));
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ElementsAre("draft_vocab_size", "eagle_aux_hidden_state_layer_ids", "embed_requires_grad", "fc_norm",
-                                "norm_before_fc", "norm_before_residual", "norm_output", "target_hidden_size"));
+  EXPECT_THAT(keys,
+              ElementsAre("draft_vocab_size", "eagle_aux_hidden_state_layer_ids", "embed_requires_grad", "fc_norm",
+                          "norm_before_fc", "norm_before_residual", "norm_output", "target_hidden_size"));
 }
 
 TEST(Eagle3Config, AssumesUpstreamsVocabularyWhenNoneIsGiven) {
@@ -70,7 +73,9 @@ TEST(Eagle3Config, RefusesAVerifierOfAnotherWidth) {
   expect_refused("target_hidden_size", 32, "target_hidden_size: expected the draft's hidden_size 16, found 32");
 }
 
-TEST(Eagle3Config, RefusesAWrongType) { expect_refused("norm_output", 1, "norm_output: expected true or false, found 1"); }
+TEST(Eagle3Config, RefusesAWrongType) {
+  expect_refused("norm_output", 1, "norm_output: expected true or false, found 1");
+}
 
 }  // namespace
 }  // namespace speculators

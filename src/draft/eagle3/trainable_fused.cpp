@@ -171,6 +171,4 @@ LossResult eagle3_forward(const Eagle3Model& model, const TrainBatch& batch) {
   return {(losses.value * weights).sum(), metrics(nn::outcome_of(losses))};
 }
 
-double eagle3_needed_flops(const Eagle3Model& model, const TrainBatch& batch) { return 1; }
-
 }  // namespace speculators

@@ -12,10 +12,8 @@ WeightTable eagle3_weights(const Eagle3Config& config) {
   const int64_t hidden = config.layer.hidden_size, num_aux = num_aux_layers(config);
   const bool has_qk_norms = config.layer.model_type == "qwen3";
   WeightTable table;
-  table.push_back({"embed_tokens.weight",
-                   {config.layer.vocab_size, hidden},
-                   WeightType::kFloat,
-                   WeightPresence::kOnlyWhenSaving});
+  table.push_back(
+      {"embed_tokens.weight", {config.layer.vocab_size, hidden}, WeightType::kFloat, WeightPresence::kOnlyWhenSaving});
   table.push_back({"fc.weight", {hidden, num_aux * hidden}});
   if (config.norm_before_fc) table.push_back({"input_norm.weight", {num_aux * hidden}});
   for (int64_t j = 0; config.fc_norm && j < num_aux; ++j) {

@@ -24,12 +24,16 @@ BatchRows read_batch_rows(const TrainBatch& batch, int64_t aux_width, int64_t hi
   check_sizes(batch.position_ids, {length}, "position_ids");
   check_sizes(batch.document_ids, {length}, "document_ids");
 
-  const auto documents = batch.document_ids.to(torch::kCPU, torch::kInt64).contiguous();
   const auto mask = batch.loss_mask.ne(0).to(torch::kCPU, torch::kUInt8).contiguous();
   BatchRows rows;
-  rows.documents.assign(documents.data_ptr<int64_t>(), documents.data_ptr<int64_t>() + length);
+  rows.documents = host_values(batch.document_ids);
   rows.supervised.assign(mask.data_ptr<uint8_t>(), mask.data_ptr<uint8_t>() + length);
   return rows;
+}
+
+std::vector<int64_t> host_values(const torch::Tensor& values) {
+  const auto host = values.to(torch::kCPU, torch::kInt64).contiguous();
+  return {host.const_data_ptr<int64_t>(), host.const_data_ptr<int64_t>() + host.numel()};
 }
 
 std::vector<int64_t> document_starts(const BatchRows& rows) {

@@ -21,6 +21,9 @@ struct BatchRows {
 // Throws ShapeError when a tensor of the batch has another length than input_ids, or aux states another width.
 BatchRows read_batch_rows(const TrainBatch& batch, int64_t aux_width, int64_t hidden_size);
 
+// int64 values on the host.
+std::vector<int64_t> host_values(const torch::Tensor& values);
+
 // First row of each row's document (itself for padding). [T]
 std::vector<int64_t> document_starts(const BatchRows& rows);
 

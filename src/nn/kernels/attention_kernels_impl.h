@@ -21,11 +21,12 @@ struct Tile {
   int64_t first = 0, last = 0;  // base keys that any of them sees
 };
 
-// f(item) for every item, handed out one by one: tiles differ in size.
+// f(item) for every item, handed out one by one: tiles differ in size. `work` is in multiply-adds.
 template <class Function>
-void parallel_items(int64_t count, const Function& f) {
+void parallel_items(int64_t count, int64_t work, const Function& f) {
+  constexpr int64_t kWorthThreads = 200000;
   std::atomic<int64_t> next{0};
-#pragma omp parallel
+#pragma omp parallel if (work > kWorthThreads)
   {
     for (int64_t item = next++; item < count; item = next++) f(item);
   }
@@ -124,6 +125,14 @@ SoftmaxSums exponentiate(const TileRows& t, int64_t r, float* scores, const floa
   return {sum, maximum};
 }
 
+int64_t work_of(const AttentionRows& rows) {
+  int64_t keys = 0;
+  for (const AttentionTask& task : *rows.tasks) {
+    for (const int64_t query : task.queries) keys += rows.last[query] - rows.first[query];
+  }
+  return keys * rows.shape.num_heads * rows.shape.head_dim;
+}
+
 void attend_tile(const AttentionRows& rows, const Tile& tile, TileBuffers& b, float* out, float* lse) {
   const TileRows t(rows, tile);
   score_tile(t, b);
@@ -155,7 +164,7 @@ void attention(const AttentionRows& rows, float* out, float* lse) {
   for (const AttentionTask& task : *rows.tasks) {
     for (int64_t head = 0; head < rows.shape.num_kv_heads; ++head) append_tiles(rows, task, head, tiles);
   }
-  parallel_items(static_cast<int64_t>(tiles.size()), [&](int64_t i) {
+  parallel_items(static_cast<int64_t>(tiles.size()), work_of(rows), [&](int64_t i) {
     static thread_local TileBuffers buffers;
     attend_tile(rows, tiles[i], buffers, out, lse);
   });
@@ -225,7 +234,7 @@ void backward_tile(const AttentionRows& rows, const Tile& tile, const AttentionG
 // A task's keys under one key/value head belong to one thread, so that gradients of keys need no lock.
 void attention_backward(const AttentionRows& rows, const AttentionGradients& gradients) {
   const auto num_tasks = static_cast<int64_t>(rows.tasks->size()), heads = rows.shape.num_kv_heads;
-  parallel_items(num_tasks * heads, [&](int64_t i) {
+  parallel_items(num_tasks * heads, work_of(rows), [&](int64_t i) {
     static thread_local TileBuffers buffers;
     std::vector<Tile> tiles;
     append_tiles(rows, (*rows.tasks)[i / heads], i % heads, tiles);

@@ -210,7 +210,7 @@ ExprPtr ExpressionParser::parse_primary() {
     default: break;
   }
   if (stream_.skip_operator("(")) {
-    ExprPtr expr = parse_tuple_items(true, "", /*in_parentheses=*/true);
+    ExprPtr expr = parse_tuple_items(true, /*in_parentheses=*/true);
     stream_.expect_operator(")");
     return expr;
   }
@@ -224,17 +224,17 @@ bool ExpressionParser::is_tuple_end(std::string_view stop) const {
          (!stop.empty() && stream_.at_name(stop));
 }
 
-ExprPtr ExpressionParser::parse_tuple(bool with_conditional, std::string_view stop) {
-  return parse_tuple_items(with_conditional, stop, /*in_parentheses=*/false);
+ExprPtr ExpressionParser::parse_tuple(bool with_conditional) {
+  return parse_tuple_items(with_conditional, /*in_parentheses=*/false);
 }
 
-ExprPtr ExpressionParser::parse_tuple_items(bool with_conditional, std::string_view stop, bool in_parentheses) {
+ExprPtr ExpressionParser::parse_tuple_items(bool with_conditional, bool in_parentheses) {
   const int line = stream_.line();
   TupleExpr tuple;
   bool has_comma = false;
   while (true) {
     if (!tuple.items.empty()) stream_.expect_operator(",");
-    if (is_tuple_end(stop)) break;
+    if (is_tuple_end("")) break;
     tuple.items.push_back(parse_expression(with_conditional));
     if (!stream_.at_operator(",")) break;
     has_comma = true;
@@ -315,6 +315,7 @@ ExprPtr ExpressionParser::parse_subscript(ExprPtr owner) {
   std::array<ExprPtr, 3> bounds;
   size_t bound = 0;
   TupleExpr items;
+  if (stream_.skip_operator("]")) return make(line, Subscript{std::move(owner), make(line, TupleExpr{})});
   const bool is_slice_start = stream_.at_operator(":");
   if (!is_slice_start) {
     bounds[0] = parse_expression();

@@ -11,8 +11,8 @@ class ExpressionParser {
   explicit ExpressionParser(TokenStream& stream) : stream_(stream) {}
 
   ExprPtr parse_expression(bool with_conditional = true);
-  // An expression, or a tuple when commas follow. `stop`: a name that ends it, such as "in".
-  ExprPtr parse_tuple(bool with_conditional = true, std::string_view stop = "");
+  // An expression, or a tuple when commas follow.
+  ExprPtr parse_tuple(bool with_conditional = true);
   // Filters behind `input`; "| name(...)" each. With `starts_inline` the first has no bar.
   ExprPtr parse_filters(ExprPtr input, bool starts_inline = false);
   // The left side of an assignment. `with_namespace` allows ns.attribute; `stop` ends a tuple.
@@ -31,7 +31,7 @@ class ExpressionParser {
   ExprPtr parse_power();
   ExprPtr parse_unary(bool with_filters = true);
   ExprPtr parse_primary();
-  ExprPtr parse_tuple_items(bool with_conditional, std::string_view stop, bool in_parentheses);
+  ExprPtr parse_tuple_items(bool with_conditional, bool in_parentheses);
   ExprPtr parse_list();
   ExprPtr parse_dict();
   ExprPtr parse_postfix(ExprPtr expr);

@@ -105,6 +105,7 @@ class Lexer {
   }
 
   void read_comment() {
+    if (position_ >= source_.size()) return;  // a tag that opens at the very end is ignored
     const size_t end = source_.find("#}", position_);
     if (end == std::string_view::npos) fail("Missing end of comment tag");
     const char sign = end > position_ ? source_[end - 1] : ' ';
@@ -138,6 +139,7 @@ class Lexer {
   }
 
   void read_raw_body() {
+    if (position_ >= source_.size()) return;
     for (size_t tag = position_; (tag = source_.find("{%", tag)) != std::string_view::npos; ++tag) {
       size_t i = tag + 2;
       const char sign = i < source_.size() && (source_[i] == '-' || source_[i] == '+') ? source_[i++] : ' ';

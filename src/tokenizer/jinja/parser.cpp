@@ -165,7 +165,7 @@ class StatementParser {
     node.target = expressions_.parse_target(/*with_namespace=*/false, "in");
     node.filter_target = node.target;
     stream_.expect_name("in");
-    node.iterable = expressions_.parse_tuple(/*with_conditional=*/false, "recursive");
+    node.iterable = expressions_.parse_tuple(/*with_conditional=*/false);
     if (stream_.skip_name("if")) node.filter = expressions_.parse_expression();
     node.is_recursive = stream_.skip_name("recursive");
     ++loops_;

@@ -42,7 +42,8 @@ class Values {
   void check_all_used() const {
     const bool all = tuple_ != nullptr ? used_ == tuple_->items->size() : used_ > 0;
     // Lists, dicts and the like may stay unused, as in Python.
-    const bool optional = uses_keys_ || values_.dict() != nullptr || values_.is<ListPtr>();
+    const bool optional = uses_keys_ || values_.dict() != nullptr || values_.is<ListPtr>() ||
+                          values_.is<Undefined>();
     if (!all && !optional) throw_type_error("not all arguments converted during string formatting");
   }
 

@@ -37,22 +37,26 @@ Value all_pass(const Value& self, Arguments& arguments) {
   return Value(!points.empty() && std::all_of(points.begin(), points.end(), Test));
 }
 
-Value is_printable_text(const Value& self, Arguments&) {
+Value is_printable_text(const Value& self, Arguments& arguments) {
+  const BoundArguments bound("isprintable", arguments, {}, 0);
   const std::u32string points = to_code_points(text_of(self));
   return Value(std::all_of(points.begin(), points.end(), is_printable));
 }
 
-Value is_ascii_text(const Value& self, Arguments&) { return Value(is_ascii(text_of(self))); }
+Value is_ascii_text(const Value& self, Arguments& arguments) {
+  const BoundArguments bound("isascii", arguments, {}, 0); return Value(is_ascii(text_of(self))); }
 
 // There is a cased letter, and none of the other case.
 template <CharacterTest Wanted, CharacterTest Other>
-Value has_case(const Value& self, Arguments&) {
+Value has_case(const Value& self, Arguments& arguments) {
+  const BoundArguments bound("islower", arguments, {}, 0);
   const std::u32string points = to_code_points(text_of(self));
   const bool other = std::any_of(points.begin(), points.end(), [](char32_t c) { return Other(c) || is_title_case(c); });
   return Value(!other && std::any_of(points.begin(), points.end(), Wanted));
 }
 
-Value is_title_text(const Value& self, Arguments&) {
+Value is_title_text(const Value& self, Arguments& arguments) {
+  const BoundArguments bound("istitle", arguments, {}, 0);
   bool cased = false, after_letter = false;
   for (const char32_t c : to_code_points(text_of(self))) {
     const bool starts = is_upper_case(c) || is_title_case(c);
@@ -63,7 +67,8 @@ Value is_title_text(const Value& self, Arguments&) {
   return Value(cased);
 }
 
-Value is_identifier(const Value& self, Arguments&) {
+Value is_identifier(const Value& self, Arguments& arguments) {
+  const BoundArguments bound("isidentifier", arguments, {}, 0);
   const std::u32string points = to_code_points(text_of(self));
   if (points.empty() || is_decimal(points[0])) return Value(false);
   return Value(std::all_of(points.begin(), points.end(), [](char32_t c) { return c == '_' || is_alnum(c); }));
