@@ -30,7 +30,7 @@ from speculators.train.data import CollateFn
 
 torch.set_num_threads(1)
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "training"
-D, HEADS, KV_HEADS, HEAD_DIM, MLP, V, VV, EPS, THETA = 24, 4, 2, 8, 40, 20, 44, 1e-6, 5000.0
+D, HEADS, KV_HEADS, HEAD_DIM, MLP, V, VV, EPS, THETA = 20, 4, 2, 6, 20, 16, 40, 1e-6, 5000.0
 FULL, SLIDING = "full_attention", "sliding_attention"
 CASES = {}
 
@@ -117,18 +117,19 @@ def record(name, model, batch, call, drawn):
     tensors |= {"g." + n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     tensors = {n: t.detach().contiguous().clone() for n, t in tensors.items()}
     save_file(tensors, OUT / f"{name}.safetensors")
+    os.chmod(OUT / f"{name}.safetensors", 0o644)
     layer = model.config.transformer_layer_config
     fields = json.loads(model.config.to_json_string(use_diff=False))
     losses = call.pop("loss_config")
     CASES[name] = {
-        "loss": float(loss), "metrics": {k: float(v) for k, v in metrics.items()},
+        "loss": loss.item(), "metrics": {k: float(torch.as_tensor(v).detach()) for k, v in metrics.items()},
         "call": {**call, "loss_config": {k: weight for k, (_, weight) in losses.items()}},
         "arch": layer.model_type, "layer_types": list(layer.layer_types or []), "sliding_window": layer.sliding_window,
         "head_dim": HEAD_DIM, "rms_norm_eps": EPS, "rope_parameters": dict(layer.rope_parameters),
         "hidden_act": layer.hidden_act, "attention_bias": bool(layer.attention_bias),
         "mlp_bias": bool(getattr(layer, "mlp_bias", False)),
         "algorithm_config": {k: v for k, v in fields.items() if isinstance(v, (bool, int, list)) and k != "architectures"}}
-    print(f"{name}: loss {float(loss):.6f}, {sum(t.numel() * t.element_size() for t in tensors.values()) // 1024} KB")
+    print(f"{name}: loss {loss.item():.6f}, {sum(t.numel() * t.element_size() for t in tensors.values()) // 1024} KB")
 
 
 def eagle3(name, seed, layer, loss, reduced, documents, call=None, **fields):

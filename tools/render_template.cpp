@@ -21,8 +21,8 @@ Json reply_to(const Json& request, const std::string& source) {
   options.tools = tools.is_null() ? nullptr : &tools;
   options.variables = &variables;
   try {
-    const auto chat_template =
-        speculators::ChatTemplate::parse(request.value("template", source), request.value("special_tokens", Json::object()), "t");
+    const auto chat_template = speculators::ChatTemplate::parse(request.value("template", source),
+                                                                request.value("special_tokens", Json::object()), "t");
     return {{"text", chat_template.render(request.value("messages", Json::array()), options)}};
   } catch (const std::exception& error) {
     return {{"error", error.what()}};

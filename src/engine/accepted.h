@@ -21,7 +21,7 @@ struct Accepted {
 Accepted accept_greedy(std::span<const int32_t> proposal, std::span<const int32_t> verifier);
 
 // Exact rejection sampling. `target` [K+1, Vv]: the verifier's distributions after temperature, top-k, top-p and min-p.
-// `draft_to_verifier` maps draft ids of `proposal.probabilities` (empty: same ids).
+// `draft_to_verifier` maps draft ids of `proposal.probabilities`, ascending (empty: same ids).
 Accepted accept_sampled(const Proposal& proposal, std::span<const float> target, int64_t vocab_size,
                         std::span<const int32_t> draft_to_verifier, std::mt19937_64& random);
 

@@ -76,7 +76,7 @@ int64_t Engine::State::proposal_length(const Sequence& sequence) const {
 void Engine::State::propose(std::vector<Turn>& turns) {
   if (proposer == nullptr) return;
   proposal_requests.clear();
-  std::vector<Turn*> asking;
+  asking.clear();
   for (Turn& turn : turns) {
     Sequence& sequence = *turn.sequence;
     if (turn.num_prompt_rows > 0 || sequence.answered() || proposal_length(sequence) == 0) continue;

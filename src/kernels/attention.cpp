@@ -13,7 +13,7 @@ namespace {
 
 // Costs are counted in pages read by one query head; starting one costs about as much as kStartCost pages.
 constexpr int64_t kStartCost = 2;
-constexpr int64_t kMinCostPerThread = 48;
+constexpr int64_t kMinCostPerThread = 16;
 // Rows share a task while their pages together are at most this many more than each one's own.
 constexpr int64_t kMaxForeignPages = 2;
 

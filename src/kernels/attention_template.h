@@ -33,9 +33,18 @@ struct Attention {
     int64_t begin, end;
   };
 
-  // Scores of Q queries against P pages. `ahead`: how many pages on lie the keys to prefetch.
+  // Pages are prefetched a chunk ahead, line by line between the multiply-adds, by the first tile of queries.
+  static int64_t pages_ahead(const AttentionTask& task, int query, int64_t last_page) {
+    const int64_t left = task.num_pages - 1 - last_page;
+    return query > 0 ? 0 : left < kChunkPages ? left : kChunkPages;
+  }
+
+  // Scores of Q queries against P pages.
   template <int Q, int P>
-  static __attribute__((noinline)) void score_tile(const AttentionTask& task, int query, int64_t page, int64_t ahead, float* const* scores) {
+  static __attribute__((noinline)) void score_tile(const AttentionTask& task, int query, int64_t page,
+                                                   float* const* scores) {
+    const int64_t ahead = pages_ahead(task, query, page + P - 1);
+    const float* next[P];
     V sums[Q][P][kParts];
     const float* inputs[Q];
     const float* keys[P];
@@ -44,6 +53,7 @@ struct Attention {
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
       keys[p] = task.pages[page + p];
+      next[p] = task.pages[page + p + ahead];
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
         for (int i = 0; i < kParts; ++i) sums[q][p][i] = T::zero();
@@ -53,9 +63,9 @@ struct Attention {
     int64_t d = 0;
     for (; d + kUnroll <= head_dim; d += kUnroll) {
 #pragma GCC unroll 4
-      for (int i = 0; i < kUnroll; ++i) score_step<Q, P>(sums, inputs, keys, d + i);
+      for (int i = 0; i < kUnroll; ++i) score_step<Q, P>(sums, inputs, keys, next, d + i);
     }
-    for (; d < head_dim; ++d) score_step<Q, P>(sums, inputs, keys, d);
+    for (; d < head_dim; ++d) score_step<Q, P>(sums, inputs, keys, next, d);
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
 #pragma GCC unroll 8
@@ -64,14 +74,15 @@ struct Attention {
         for (int i = 0; i < kParts; ++i) T::store(target + i * kLanes, sums[q][p][i]);
       }
     }
-    for (int p = 0; p < P && ahead > 0; ++p) prefetch_page(task.pages[page + p + ahead], task.head_dim);
   }
 
   template <int Q, int P>
   static inline __attribute__((always_inline)) void score_step(V (&sums)[Q][P][kParts], const float* const (&inputs)[Q],
-                                                               const float* const (&keys)[P], int64_t d) {
+                                                               const float* const (&keys)[P],
+                                                               const float* const (&next)[P], int64_t d) {
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
+      T::prefetch(next[p] + d * kPageTokens);
       V key[kParts];
 #pragma GCC unroll 2
       for (int i = 0; i < kParts; ++i) key[i] = T::load(keys[p] + d * kPageTokens + i * kLanes);
@@ -85,18 +96,12 @@ struct Attention {
     }
   }
 
-  static void prefetch_page(const float* start, int64_t head_dim) {
-    for (int64_t d = 0; d < head_dim; ++d) T::prefetch(start + d * kPageTokens);
-  }
-
   template <int Q>
-  static void score_pages(const AttentionTask& task, int query, Range pages, int64_t last, float* const* scores) {
+  static void score_pages(const AttentionTask& task, int query, Range pages, float* const* scores) {
     constexpr int P = pages_for(Q);
     int64_t page = pages.begin;
-    for (; page + P <= pages.end; page += P) {
-      score_tile<Q, P>(task, query, page, query == 0 && page + 2 * P <= last ? P : 0, scores);
-    }
-    for (; page < pages.end; ++page) score_tile<Q, 1>(task, query, page, query == 0 && page + 1 < last ? 1 : 0, scores);
+    for (; page + P <= pages.end; page += P) score_tile<Q, P>(task, query, page, scores);
+    for (; page < pages.end; ++page) score_tile<Q, 1>(task, query, page, scores);
   }
 
   // Replaces scores by e^(scale * score - max), 0 outside the query's range. Returns 1 / sum.
@@ -131,7 +136,8 @@ struct Attention {
 
   // out[q][column ..] += sum over the tokens of probability * value.
   template <int Q, int C>
-  static __attribute__((noinline)) void value_tile(const AttentionTask& task, int query, Range tokens, int64_t column, float* const* scores) {
+  static __attribute__((noinline)) void value_tile(const AttentionTask& task, int query, Range tokens, int64_t column,
+                                                   float* const* scores) {
     V sums[Q][C];
     const float* weights[Q];
 #pragma GCC unroll 8
@@ -144,8 +150,13 @@ struct Attention {
     for (int64_t t = tokens.begin; t < tokens.end;) {
       const int64_t page_end = (t / kPageTokens + 1) * kPageTokens;
       const int64_t stop = page_end < tokens.end ? page_end : tokens.end;
-      const float* value = task.pages[t / kPageTokens] + (kPageTokens + t % kPageTokens) * head_dim + column;
-      for (; t < stop; ++t, value += head_dim) value_step<Q, C>(sums, weights, value, t);
+      const int64_t page = t / kPageTokens, offset = (kPageTokens + t % kPageTokens) * head_dim + column;
+      const float* value = task.pages[page] + offset;
+      const float* next = task.pages[page + pages_ahead(task, query, page)] + offset;
+      for (; t < stop; ++t, value += head_dim, next += head_dim) {
+        for (int c = 0; c < C; c += 16 / kLanes) T::prefetch(next + c * kLanes);
+        value_step<Q, C>(sums, weights, value, t);
+      }
     }
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
@@ -259,7 +270,7 @@ struct Attention {
     for (int64_t page = 0; page < task.num_pages; page += kChunkPages) {
       const int64_t stop = page + kChunkPages < task.num_pages ? page + kChunkPages : task.num_pages;
       for_tiles(task.num_queries,
-                [&]<int Q>(int query) { score_pages<Q>(task, query, {page, stop}, task.num_pages, scores); });
+                [&]<int Q>(int query) { score_pages<Q>(task, query, {page, stop}, scores); });
     }
     float scales[AttentionTask::kMaxQueries];
     for (int q = 0; q < task.num_queries; ++q) {

@@ -34,16 +34,22 @@ struct LinearTiles {
     int64_t num_streams = 0;
   };
 
-  // Where input k of the rows lies. Rows from 3 on hang on a pointer of their own, so that one stride register serves all.
+  // Where the inputs of R rows lie: a pointer for every third row, since one stride register serves base, base + stride
+  // and base + 2 stride.
+  template <int R>
   struct Inputs {
-    const float* first;
-    const float* fourth;
+    static constexpr int kBases = (R + 2) / 3;
+    const float* bases[kBases];
     int64_t stride;
-    float at(int row, int k) const { return (row < 3 ? first + row * stride : fourth + (row - 3) * stride)[k]; }
+
+    Inputs(const float* x, int64_t stride) : stride(stride) {
+      for (int i = 0; i < kBases; ++i) bases[i] = x + 3 * i * stride;
+    }
+    float at(int row, int k) const { return (bases[row / 3] + row % 3 * stride)[k]; }
   };
 
   template <int R, int P>
-  static inline __attribute__((always_inline)) void step(V (&sums)[R][P][2], const Inputs& inputs,
+  static inline __attribute__((always_inline)) void step(V (&sums)[R][P][2], const Inputs<R>& inputs,
                                                          const Bf16* const (&panels)[P], int k) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
@@ -60,11 +66,13 @@ struct LinearTiles {
   }
 
   template <int R, int P>
-  static inline __attribute__((always_inline)) void advance(Inputs& inputs, const Bf16* (&panels)[P], int k) {
-    inputs.first += k;
-    inputs.fourth += k;
+  static inline __attribute__((always_inline)) void advance(Inputs<R>& inputs, const Bf16* (&panels)[P], int k) {
     // The empty statements keep the compiler from one pointer for every row, panel and unrolled k.
-    if constexpr (R > 3) asm("" : "+r"(inputs.fourth));
+#pragma GCC unroll 16
+    for (int i = 0; i < Inputs<R>::kBases; ++i) {
+      inputs.bases[i] += k;
+      asm("" : "+r"(inputs.bases[i]));
+    }
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
       panels[p] += k * kWidth;
@@ -112,15 +120,15 @@ struct LinearTiles {
         sums[r][p][1] = bias == nullptr ? T::zero() : T::load(bias + kLanes);
       }
     }
-    Inputs inputs{x, x + 3 * num_inputs, num_inputs};
+    Inputs<R> inputs(x, num_inputs);
     const float* const end = x + num_inputs;
-    for (const float* last = end - (kUnroll - 1); inputs.first < last;) {
+    for (const float* last = end - (kUnroll - 1); inputs.bases[0] < last;) {
       fetch_step(prefetch);
 #pragma GCC unroll 8
       for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, panels, i);
       advance<R, P>(inputs, panels, kUnroll);
     }
-    while (inputs.first < end) {
+    while (inputs.bases[0] < end) {
       step<R, P>(sums, inputs, panels, 0);
       advance<R, P>(inputs, panels, 1);
     }

@@ -80,6 +80,14 @@ void TokenMatcher::add(std::string pattern, size_t index) {
 
 void TokenMatcher::finish() {
   std::sort(patterns_.begin(), patterns_.end(), [](const Pattern& a, const Pattern& b) { return a.bytes < b.bytes; });
+  for (uint32_t i = 0; i < patterns_.size(); ++i) {
+    Bucket& bucket = buckets_[static_cast<uint8_t>(patterns_[i].bytes[0])];
+    if (bucket.last == 0) bucket = {i, i, patterns_[i].bytes};
+    bucket.last = i + 1;
+    const std::string& bytes = patterns_[i].bytes;
+    const auto [end, unused] = std::mismatch(bucket.prefix.begin(), bucket.prefix.end(), bytes.begin(), bytes.end());
+    bucket.prefix.erase(end, bucket.prefix.end());
+  }
 }
 
 std::optional<TokenMatcher::Match> TokenMatcher::find(std::string_view text, size_t from) const {
@@ -93,10 +101,12 @@ std::optional<TokenMatcher::Match> TokenMatcher::find(std::string_view text, siz
 
 // Narrows the sorted list, byte by byte, to the patterns that the text continues.
 std::optional<TokenMatcher::Match> TokenMatcher::longest_at(std::string_view text, size_t begin) const {
+  const Bucket& bucket = buckets_[static_cast<uint8_t>(text[begin])];
+  if (!text.substr(begin).starts_with(bucket.prefix)) return std::nullopt;
   std::optional<Match> longest;
-  auto first = patterns_.begin();
-  auto last = patterns_.end();
-  for (size_t depth = 0; first != last && begin + depth < text.size(); ++depth) {
+  auto first = patterns_.begin() + bucket.first;
+  auto last = patterns_.begin() + bucket.last;
+  for (size_t depth = bucket.prefix.size() - 1; first != last && begin + depth < text.size(); ++depth) {
     const auto byte = static_cast<uint8_t>(text[begin + depth]);
     const auto byte_of = [depth](const Pattern& pattern) { return static_cast<uint8_t>(pattern.bytes[depth]); };
     first = std::partition_point(first, last, [&](const Pattern& pattern) { return byte_of(pattern) < byte; });

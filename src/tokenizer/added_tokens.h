@@ -55,8 +55,15 @@ class TokenMatcher {
     std::string bytes;
     size_t index;
   };
+  // The patterns [first, last) that start with one byte, and the bytes that all of them start with.
+  struct Bucket {
+    uint32_t first = 0;
+    uint32_t last = 0;
+    std::string prefix;
+  };
   std::optional<Match> longest_at(std::string_view text, size_t begin) const;
   std::vector<Pattern> patterns_;  // sorted: a stretch of the list shares a prefix
+  std::array<Bucket, 256> buckets_;
   std::array<bool, 256> starts_{};
 };
 

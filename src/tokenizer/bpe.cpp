@@ -82,17 +82,16 @@ void Bpe::encode_cached(std::string_view word, const char* text_end, BpeInput in
                         std::vector<int32_t>& ids) const {
   if (word.size() > WordCache::kMaxWordBytes) return encode_uncached(word, input, scratch, ids);
   const auto key = WordCache::make_key(word.data(), word.size(), text_end - word.data() >= 32);
-  WordCache::Line& line = scratch.cache.line(key);
-  if (line.key != key) {
-    const size_t size_before = ids.size();
-    encode_uncached(word, input, scratch, ids);
-    WordCache::store(line, key, std::span(ids).subspan(size_before));
+  if (const WordCache::Line* line = scratch.cache.find(key)) {
+    for (const int32_t id : line->ids) {
+      if (id < 0) break;
+      ids.push_back(id);
+    }
     return;
   }
-  for (const int32_t id : line.ids) {
-    if (id < 0) break;
-    ids.push_back(id);
-  }
+  const size_t size_before = ids.size();
+  encode_uncached(word, input, scratch, ids);
+  scratch.cache.store(key, std::span(ids).subspan(size_before));
 }
 
 void Bpe::encode_uncached(std::string_view word, BpeInput input, Scratch& scratch, std::vector<int32_t>& ids) const {

@@ -1,5 +1,5 @@
-// A bounded cache of short words and their token ids: one 64-byte line per word, the newest word of a line wins.
-// Not thread-safe: each encoding thread has its own.
+// A bounded cache of short words and their token ids: one 64-byte line per word, two lines to choose from, the newer
+// word stays. // Not thread-safe: each encoding thread has its own.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ class WordCache {
  public:
   static constexpr size_t kMaxWordBytes = kMaxCachedBytes;
   static constexpr size_t kMaxIds = 8;
-  static constexpr size_t kNumLines = 1 << 15;  // 2 MiB
+  static constexpr int kLogLines = 15;  // 2 MiB
 
   using Key = std::array<uint64_t, 4>;
   struct alignas(64) Line {
@@ -47,24 +47,38 @@ class WordCache {
     return key;
   }
 
-  Line& line(const Key& key) {
+  // The line of `key`, or null.
+  const Line* find(const Key& key) const {
+    const Line* const pair = &lines_[2 * pair_index(key)];
+    return is_equal(pair[0].key, key) ? pair : is_equal(pair[1].key, key) ? pair + 1 : nullptr;
+  }
+
+  // Words of more than kMaxIds ids are not kept.
+  void store(const Key& key, std::span<const int32_t> ids) {
+    if (ids.size() > kMaxIds) return;
+    Line* const pair = &lines_[2 * pair_index(key)];
+    pair[1] = pair[0];
+    pair[0] = Line{};
+    pair[0].key = key;
+    std::copy(ids.begin(), ids.end(), pair[0].ids.begin());
+  }
+
+ private:
+  // Written out, for a call of memcmp would cost more than all the rest.
+  static bool is_equal(const Key& a, const Key& b) {
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == 0;
+  }
+
+  static size_t pair_index(const Key& key) {
     constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15u;
     uint64_t hash = key[0] * kMultiplier;
     hash = (hash ^ hash >> 32 ^ key[1]) * kMultiplier;
     hash = (hash ^ hash >> 29 ^ key[2]) * kMultiplier;
     hash = (hash ^ hash >> 32 ^ key[3]) * kMultiplier;
-    return lines_[hash >> (64 - 15)];
+    return hash >> (64 - (kLogLines - 1));
   }
 
-  static void store(Line& line, const Key& key, std::span<const int32_t> ids) {
-    if (ids.size() > kMaxIds) return;
-    line.key = key;
-    line.ids.fill(-1);
-    std::copy(ids.begin(), ids.end(), line.ids.begin());
-  }
-
- private:
-  std::vector<Line> lines_ = std::vector<Line>(kNumLines);
+  std::vector<Line> lines_ = std::vector<Line>(size_t{1} << kLogLines);
 };
 
 }  // namespace speculators

@@ -9,11 +9,16 @@ void MergeTable::reserve(size_t num_merges) { rehash(std::bit_ceil(num_merges * 
 
 void MergeTable::set(int32_t left, int32_t right, Merge merge) {
   if ((num_merges_ + 1) * 2 > slots_.size()) rehash(slots_.size() * 2);
-  const uint64_t key = pair_key(left, right);
-  size_t at = slot_of(key);
-  while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & mask_;
+  insert({pair_key(left, right), merge});
+}
+
+void MergeTable::insert(const Slot& slot) {
+  const uint64_t hash = hash_of(slot.key);
+  size_t at = hash >> shift_;
+  while (slots_[at].key != kEmpty && slots_[at].key != slot.key) at = (at + 1) & mask_;
   num_merges_ += slots_[at].key == kEmpty;
-  slots_[at] = {key, merge};
+  slots_[at] = slot;
+  filter_[hash >> filter_shift_] |= uint64_t{1} << (hash & 63);
 }
 
 void MergeTable::rehash(size_t num_slots) {
@@ -22,11 +27,11 @@ void MergeTable::rehash(size_t num_slots) {
   old.swap(slots_);
   mask_ = num_slots - 1;
   shift_ = 64 - std::countr_zero(num_slots);
+  filter_.assign(num_slots * 4 / 64, 0);
+  filter_shift_ = 64 - std::countr_zero(filter_.size());
+  num_merges_ = 0;
   for (const Slot& slot : old) {
-    if (slot.key == kEmpty) continue;
-    size_t at = slot_of(slot.key);
-    while (slots_[at].key != kEmpty) at = (at + 1) & mask_;
-    slots_[at] = slot;
+    if (slot.key != kEmpty) insert(slot);
   }
 }
 

@@ -23,7 +23,9 @@ class MergeTable {
   // rank kNever when the pair does not merge.
   Merge find(int32_t left, int32_t right) const {
     const uint64_t key = pair_key(left, right);
-    for (size_t at = slot_of(key);; at = (at + 1) & mask_) {
+    const uint64_t hash = hash_of(key);
+    if (!(filter_[hash >> filter_shift_] >> (hash & 63) & 1)) return {};
+    for (size_t at = hash >> shift_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.key == key) return slot.merge;
       if (slot.key == kEmpty) return {};
@@ -40,12 +42,19 @@ class MergeTable {
   static uint64_t pair_key(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t slot_of(uint64_t key) const { return (key * 0x9e3779b97f4a7c15u) >> shift_; }
+  static uint64_t hash_of(uint64_t key) {
+    const uint64_t hash = key * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+  }
   void rehash(size_t num_slots);
+  void insert(const Slot& slot);
 
-  std::vector<Slot> slots_ = std::vector<Slot>(2);
-  size_t mask_ = 1;
-  int shift_ = 63;
+  std::vector<Slot> slots_ = std::vector<Slot>(32);
+  size_t mask_ = 31;
+  int shift_ = 59;
+  // A bit per hash, four to a slot: most pairs do not merge, and this much fits into a near cache.
+  std::vector<uint64_t> filter_ = std::vector<uint64_t>(2);
+  int filter_shift_ = 63;
   size_t num_merges_ = 0;
 };
 

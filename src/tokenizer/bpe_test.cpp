@@ -53,9 +53,11 @@ TEST(WordCache, KeepsWordsApartThatDifferOnlyInLengthOrZeros) {
   const auto two = WordCache::make_key(text.data(), 2, true);
   EXPECT_NE(one, two);
   EXPECT_EQ(one, WordCache::make_key(text.data(), 1, false));
-  WordCache::store(cache.line(one), one, std::vector<int32_t>{7});
-  EXPECT_EQ(cache.line(one).key, one);
-  EXPECT_NE(cache.line(two).key, two);
+  cache.store(one, std::vector<int32_t>{7});
+  ASSERT_NE(cache.find(one), nullptr);
+  EXPECT_EQ(cache.find(one)->ids[0], 7);
+  EXPECT_EQ(cache.find(one)->ids[1], -1);
+  EXPECT_EQ(cache.find(two), nullptr);
 }
 
 TEST(WordCache, MasksWhatFollowsTheWord) {

@@ -32,7 +32,8 @@ std::optional<std::string> find_template(const Json& config, const std::string& 
   if (found->is_string()) return found->get<std::string>();
   const Json* text = found->is_array() ? find_default(*found) : nullptr;
   if (text != nullptr) return text->get<std::string>();
-  throw DataError(place + ": chat_template: expected a text or a list of {\"name\", \"template\"} with the name "
+  throw DataError(place +
+                  ": chat_template: expected a text or a list of {\"name\", \"template\"} with the name "
                   "\"default\"; put the template into chat_template.jinja beside it");
 }
 

@@ -74,8 +74,9 @@ TEST(ChatTemplate, CutsOldReasoningOnly) {
   const Json messages = Json::parse(R"([{"role": "user", "content": "a"},
     {"role": "assistant", "content": "<think>\nx\n</think>\n\nb"}, {"role": "user", "content": "c"},
     {"role": "assistant", "content": "<think>\ny\n</think>\n\nd"}])");
-  EXPECT_EQ(make(kTurns).render(messages),
-            "<|s|>user\na<|e|>\n<|s|>assistant\nb<|e|>\n<|s|>user\nc<|e|>\n<|s|>assistant\n<think>\ny\n</think>\n\nd<|e|>\n");
+  EXPECT_EQ(
+      make(kTurns).render(messages),
+      "<|s|>user\na<|e|>\n<|s|>assistant\nb<|e|>\n<|s|>user\nc<|e|>\n<|s|>assistant\n<think>\ny\n</think>\n\nd<|e|>\n");
 }
 
 TEST(ChatTemplate, WritesToolsAndCallsInTheirKeyOrder) {

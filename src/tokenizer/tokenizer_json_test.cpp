@@ -20,7 +20,7 @@ Json small_file() {
       "end_of_word_suffix":"","fuse_unk":false,"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}})");
 }
 
-std::string message(const std::string& text) {
+std::string message_of(const std::string& text) {
   try {
     (void)Tokenizer::parse(text, "t.json");
   } catch (const DataError& error) {
@@ -28,7 +28,7 @@ std::string message(const std::string& text) {
   }
   return "no error";
 }
-std::string message(const Json& file) { return message(file.dump()); }
+std::string message(const Json& file) { return message_of(file.dump()); }
 
 TEST(TokenizerJson, ReadsBothFormsOfMerges) {
   for (const char* merges : {R"(["a b"])", R"([["a","b"]])", R"(["#version: 0.2","a b"])"}) {
@@ -48,11 +48,11 @@ TEST(TokenizerJson, ReadsTokensWithSpacesAndZeros) {
 }
 
 TEST(TokenizerJson, TellsLineAndColumnOfBrokenJson) {
-  EXPECT_THAT(message("{\n\"model\": {,}}"), HasSubstr("t.json: line 2, column"));
-  EXPECT_THAT(message(std::string()), HasSubstr("the text is empty"));
-  EXPECT_THAT(message("{\"a\":\"\\ud800\"}"), HasSubstr("expected valid JSON"));  // half of a surrogate pair
-  EXPECT_THAT(message("{\"a\":\"\xff\"}"), HasSubstr("expected valid JSON"));
-  EXPECT_THAT(message(std::string(3000, '[')), HasSubstr("expected valid JSON"));
+  EXPECT_THAT(message_of("{\n\"model\": {,}}"), HasSubstr("t.json: line 2, column"));
+  EXPECT_THAT(message_of(std::string()), HasSubstr("the text is empty"));
+  EXPECT_THAT(message_of("{\"a\":\"\\ud800\"}"), HasSubstr("expected valid JSON"));  // half of a surrogate pair
+  EXPECT_THAT(message_of("{\"a\":\"\xff\"}"), HasSubstr("expected valid JSON"));
+  EXPECT_THAT(message_of(std::string(3000, '[')), HasSubstr("expected valid JSON"));
 }
 
 TEST(TokenizerJson, RefusesEveryTruncation) {
@@ -77,8 +77,8 @@ TEST(TokenizerJson, NeverCrashesOnAChangedByte) {
 }
 
 TEST(TokenizerJson, NamesWhatIsMissingOrOfAWrongType) {
-  EXPECT_THAT(message("[]"), HasSubstr("t.json: expected an object, found []"));
-  EXPECT_THAT(message("{}"), HasSubstr("t.json: model: expected an object"));
+  EXPECT_THAT(message_of("[]"), HasSubstr("t.json: expected an object, found []"));
+  EXPECT_THAT(message_of("{}"), HasSubstr("t.json: model: expected an object"));
   const auto with_model = [](const char* key, const Json& value) {
     Json file = small_file();
     file["model"][key] = value;
@@ -116,7 +116,7 @@ TEST(TokenizerJson, NamesIdsThatAreOutOfRangeOrTaken) {
     EXPECT_THAT(with_id(id), HasSubstr("model.vocab[\"ab\"]: expected an id of 0 to 16777215, found")) << id;
   }
   EXPECT_THAT(with_id(1), HasSubstr("model.vocab[\"ab\"]: expected an id of its own, found 1, which \"b\" has too"));
-  EXPECT_THAT(message(R"({"model":{"vocab":{"a":0,"a":1},"merges":[]}})"),
+  EXPECT_THAT(message_of(R"({"model":{"vocab":{"a":0,"a":1},"merges":[]}})"),
               HasSubstr("model.vocab[\"a\"]: expected every token once"));
 }
 
@@ -142,7 +142,7 @@ TEST(TokenizerJson, NamesTheDamagedMergeOfTheSharedLlama2File) {
   const fs::path root = shared ? fs::path(shared) : fs::path(SPECULATORS_SOURCE_DIR) / "../shared";
   const fs::path folder = root / "assets/tok-llama2";
   if (!fs::exists(folder / "tokenizer.json")) GTEST_SKIP() << folder << " is not there";
-  EXPECT_THAT(message(read_file(folder / "tokenizer.json")), HasSubstr("model.merges[18917]: expected two tokens"));
+  EXPECT_THAT(message_of(read_file(folder / "tokenizer.json")), HasSubstr("model.merges[18917]: expected two tokens"));
 }
 
 }  // namespace

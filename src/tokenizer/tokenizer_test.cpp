@@ -73,8 +73,10 @@ TEST(TokenizerGoldens, AreAllRun) { EXPECT_EQ(goldens().size(), 14u); }
 Tokenizer small_tokenizer() {
   return Tokenizer::parse(
       R"({"added_tokens":[
-            {"id":5,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
-            {"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}],
+            {"id":5,"content":"<s>","special":true,
+             "single_word":false,"lstrip":false,"rstrip":false,"normalized":false},
+            {"id":6,"content":"<x>","special":false,
+             "single_word":false,"lstrip":false,"rstrip":false,"normalized":false}],
           "decoder":{"type":"ByteLevel"},
           "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"\u00e4":3,"\u0142":4},"merges":["a b"]}})",
       "t.json");

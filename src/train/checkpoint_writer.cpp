@@ -124,8 +124,12 @@ void CheckpointWriter::keep_only(int64_t epoch) {
 
 void CheckpointWriter::save_plain() {
   make_folders(parts_.save_path);
-  parts_.save_for_serving(parts_.save_path);
-  for (const auto& [file, content] : parts_.notes) write_file(parts_.save_path / file, content);
+  const fs::path folder = parts_.save_path / fmt::format(".plain.tmp-{}", ::getpid());
+  make_folders(folder);
+  parts_.save_for_serving(folder);
+  for (const auto& [file, content] : parts_.notes) write_file(folder / file, content);
+  for (const auto& entry : fs::directory_iterator(folder)) fs::rename(entry.path(), parts_.save_path / entry.path().filename());
+  fs::remove(folder);
 }
 
 std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {

@@ -19,7 +19,7 @@ namespace speculators {
 
 struct CheckpointParts {
   fs::path save_path;
-  // Writes config.json and model.safetensors of the draft as it is now into an existing folder.
+  // Writes config.json and model.safetensors of the draft as it is now into a folder that is there and empty.
   std::function<void(const fs::path& folder)> save_for_serving;
   std::map<std::string, std::string> notes;  // run.yaml, train_command.txt: file name to content
 };
@@ -39,7 +39,7 @@ class CheckpointWriter {
   void mark_best(int64_t epoch);
   // Removes the other epochs' folders and links; nothing that this class did not write (--save-best).
   void keep_only(int64_t epoch);
-  // Writes the draft straight into the save path (--dry-run).
+  // Writes the draft straight into the save path (--dry-run), beside whatever is there.
   void save_plain();
   const fs::path& save_path() const { return parts_.save_path; }
 

@@ -33,7 +33,7 @@ VerifierTensors load_verifier_tensors(const fs::path& folder, const ModelConfig&
 // pad, eos, unk. Throws UsageError when there is none.
 int64_t choose_mask_token(const fs::path& verifier_folder, const ModelConfig& verifier);
 
-// Writes config.json and the bf16 weights of the draft as it is now into an existing folder.
+// Makes `folder` hold config.json and the bf16 weights of the draft as it is now, and nothing else.
 void save_for_serving(const fs::path& folder, const Speculator& speculator, TrainableDraft& draft);
 
 }  // namespace speculators

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "checkpoint/model_config.h"
 #include "checkpoint/safetensors.h"
 #include "draft/trainable.h"
 
@@ -55,7 +56,6 @@ inline fs::path shared_folder() {
   const char* variable = std::getenv("SPECULATORS_SHARED");
   return (variable ? fs::path(variable) : fs::path(SPECULATORS_SOURCE_DIR) / ".." / "shared") / "goldens";
 }
-inline fs::path own_folder() { return fs::path(SPECULATORS_SOURCE_DIR) / "tests" / "golden"; }
 
 inline Case read_case(const fs::path& folder, const std::string& name) {
   return {read_tensors(folder / (name + ".safetensors")), read_json(folder / "goldens.json").at(name)};
@@ -97,23 +97,48 @@ inline std::optional<VocabularyMap> vocabulary_of(const Case& c) {
   return map;
 }
 
-inline ModelConfig layer_config(const Case& c, int64_t num_layers) {
-  ModelConfig layer;
-  layer.model_type = c.meta.at("arch").get<std::string>();
-  layer.hidden_size = c.get("w.embed_tokens.weight").size(1);
-  layer.vocab_size = c.get("w.embed_tokens.weight").size(0);
-  layer.num_hidden_layers = num_layers;
-  layer.head_dim = c.meta.value("head_dim", int64_t{16});
-  layer.num_attention_heads = c.get("w.layers.0.self_attn.q_proj.weight").size(0) / layer.head_dim;
-  layer.num_key_value_heads = c.get("w.layers.0.self_attn.k_proj.weight").size(0) / layer.head_dim;
-  layer.intermediate_size = c.get("w.layers.0.mlp.gate_proj.weight").size(0);
-  layer.rms_norm_eps = c.meta.value("rms_norm_eps", 1e-5);
-  layer.rope.rope_theta = c.meta.value("rope_theta", 10000.0);
-  layer.max_position_embeddings = 512;
-  layer.layer_types = c.meta.at("layer_types").get<std::vector<std::string>>();
-  if (!c.meta.at("sliding_window").is_null()) layer.sliding_window = c.meta.at("sliding_window").get<int64_t>();
-  return layer;
+// The nested decoder config of the case, through the same reader as a checkpoint's.
+inline ModelConfig layer_config(const Case& c) {
+  const int64_t head_dim = c.meta.value("head_dim", int64_t{16});
+  const auto rows = [&](const char* name) { return c.get(std::string("w.layers.0.") + name + ".weight").size(0); };
+  Json config = {{"model_type", c.meta.at("arch")},
+                 {"hidden_size", c.get("w.embed_tokens.weight").size(1)},
+                 {"vocab_size", c.get("w.embed_tokens.weight").size(0)},
+                 {"num_hidden_layers", c.meta.at("layer_types").size()},
+                 {"head_dim", head_dim},
+                 {"num_attention_heads", rows("self_attn.q_proj") / head_dim},
+                 {"num_key_value_heads", rows("self_attn.k_proj") / head_dim},
+                 {"intermediate_size", rows("mlp.gate_proj")},
+                 {"rms_norm_eps", c.meta.value("rms_norm_eps", 1e-5)},
+                 {"max_position_embeddings", 512},
+                 {"hidden_act", c.meta.value("hidden_act", "silu")},
+                 {"attention_bias", c.meta.value("attention_bias", false)},
+                 {"mlp_bias", c.meta.value("mlp_bias", false)},
+                 {"layer_types", c.meta.at("layer_types")},
+                 {"sliding_window", c.meta.at("sliding_window")},
+                 {"use_sliding_window", !c.meta.at("sliding_window").is_null()}};
+  config["rope_parameters"] = c.meta.value("rope_parameters", Json{{"rope_type", "default"}, {"rope_theta", 10000.0}});
+  return parse_model_config(config, "golden case");
 }
+
+struct CaseName {
+  bool shared = false;
+  const char* name = "";
+};
+inline void PrintTo(const CaseName& name, std::ostream* out) { *out << name.name; }
+inline fs::path folder_of(const CaseName& name) {
+  return name.shared ? shared_folder() : fs::path(SPECULATORS_SOURCE_DIR) / "tests" / "golden" / "training";
+}
+
+// Every test of a golden case; skips a shared case where the folder is not there.
+class GoldenTest : public testing::TestWithParam<CaseName> {
+ protected:
+  void SetUp() override {
+    if (GetParam().shared && !fs::exists(shared_folder())) GTEST_SKIP() << "no " << shared_folder();
+    c = read_case(folder_of(GetParam()), GetParam().name);
+  }
+  Case c;
+};
 
 inline void expect_near_relative(double found, double expected, double tolerance, const std::string& what) {
   EXPECT_NEAR(found, expected, tolerance * std::max(std::abs(expected), 1e-3)) << what;

@@ -109,9 +109,8 @@ Value get_slice(const Value& owner, const SliceBounds& bounds) {
   }
   if (auto* range = owner.object_as<RangeObject>()) {
     const Span span = resolve(bounds, static_cast<Int>(*range->length()));
-    return Value(ObjectPtr(std::make_shared<RangeObject>(range->start + span.start * range->step,
-                                                         range->start + span.stop * range->step,
-                                                         span.step * range->step)));
+    return Value(ObjectPtr(std::make_shared<RangeObject>(
+        range->start + span.start * range->step, range->start + span.stop * range->step, span.step * range->step)));
   }
   if (owner.dict() != nullptr) throw_type_error("unhashable type: 'slice'");
   throw_type_error("'" + type_name(owner) + "' object is not subscriptable");

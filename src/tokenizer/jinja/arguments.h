@@ -19,10 +19,10 @@ class BoundArguments {
   const Value* find(size_t parameter) const { return values_[parameter]; }  // null: not given
   const Value& get(size_t parameter) const { return *values_[parameter]; }  // of a required one
   Value get_or(size_t parameter, Value otherwise) const;
-  bool get_bool(size_t parameter, bool otherwise) const;                     // by truth
-  Int get_int(size_t parameter, Int otherwise) const;                        // throws unless an integer
-  const std::string& get_string(size_t parameter) const;                     // throws unless a str
-  std::optional<std::string> find_string(size_t parameter) const;            // None counts as not given
+  bool get_bool(size_t parameter, bool otherwise) const;           // by truth
+  Int get_int(size_t parameter, Int otherwise) const;              // throws unless an integer
+  const std::string& get_string(size_t parameter) const;           // throws unless a str
+  std::optional<std::string> find_string(size_t parameter) const;  // None counts as not given
 
  private:
   std::string function_;

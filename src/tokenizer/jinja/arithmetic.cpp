@@ -1,4 +1,5 @@
 // + - * / // % ** and the unary signs, on numbers, texts and lists.
+#include <algorithm>
 #include <cmath>
 
 #include "tokenizer/jinja/markup.h"
@@ -10,13 +11,20 @@ namespace {
 
 const char* symbol(BinaryOperator op) {
   switch (op) {
-    case BinaryOperator::kAdd: return "+";
-    case BinaryOperator::kSubtract: return "-";
-    case BinaryOperator::kMultiply: return "*";
-    case BinaryOperator::kDivide: return "/";
-    case BinaryOperator::kFloorDivide: return "//";
-    case BinaryOperator::kModulo: return "%";
-    case BinaryOperator::kPower: return "** or pow()";
+    case BinaryOperator::kAdd:
+      return "+";
+    case BinaryOperator::kSubtract:
+      return "-";
+    case BinaryOperator::kMultiply:
+      return "*";
+    case BinaryOperator::kDivide:
+      return "/";
+    case BinaryOperator::kFloorDivide:
+      return "//";
+    case BinaryOperator::kModulo:
+      return "%";
+    case BinaryOperator::kPower:
+      return "** or pow()";
   }
   return "";
 }
@@ -77,7 +85,9 @@ Value int_power(Int base, Int exponent) {
 Value apply_ints(BinaryOperator op, Int left, Int right) {
   Int result = 0;
   switch (op) {
-    case BinaryOperator::kAdd: check_no_overflow(__builtin_add_overflow(left, right, &result)); return Value(result);
+    case BinaryOperator::kAdd:
+      check_no_overflow(__builtin_add_overflow(left, right, &result));
+      return Value(result);
     case BinaryOperator::kSubtract:
       check_no_overflow(__builtin_sub_overflow(left, right, &result));
       return Value(result);
@@ -87,26 +97,36 @@ Value apply_ints(BinaryOperator op, Int left, Int right) {
     case BinaryOperator::kDivide:
       check_divisor(right == 0, "division by zero");
       return Value(static_cast<double>(left) / static_cast<double>(right));
-    case BinaryOperator::kFloorDivide: return Value(floor_divide(left, right));
+    case BinaryOperator::kFloorDivide:
+      return Value(floor_divide(left, right));
     case BinaryOperator::kModulo:
       check_divisor(right == 0, "integer modulo by zero");
       return Value(left - floor_divide(left, right) * right);
-    case BinaryOperator::kPower: return int_power(left, right);
+    case BinaryOperator::kPower:
+      return int_power(left, right);
   }
   return {};
 }
 
 Value apply_floats(BinaryOperator op, double left, double right) {
   switch (op) {
-    case BinaryOperator::kAdd: return Value(left + right);
-    case BinaryOperator::kSubtract: return Value(left - right);
-    case BinaryOperator::kMultiply: return Value(left * right);
-    case BinaryOperator::kDivide: check_divisor(right == 0, "float division by zero"); return Value(left / right);
+    case BinaryOperator::kAdd:
+      return Value(left + right);
+    case BinaryOperator::kSubtract:
+      return Value(left - right);
+    case BinaryOperator::kMultiply:
+      return Value(left * right);
+    case BinaryOperator::kDivide:
+      check_divisor(right == 0, "float division by zero");
+      return Value(left / right);
     case BinaryOperator::kFloorDivide:
       check_divisor(right == 0, "float floor division by zero");
       return Value(float_floor_divide(left, right));
-    case BinaryOperator::kModulo: check_divisor(right == 0, "float modulo"); return Value(float_modulo(left, right));
-    case BinaryOperator::kPower: return Value(float_power(left, right));
+    case BinaryOperator::kModulo:
+      check_divisor(right == 0, "float modulo");
+      return Value(float_modulo(left, right));
+    case BinaryOperator::kPower:
+      return Value(float_power(left, right));
   }
   return {};
 }
@@ -118,23 +138,23 @@ std::optional<double> as_float(const Value& value) {
 }
 
 Value repeat(const Value& value, Int times) {
-  const size_t count = times > 0 ? static_cast<size_t>(std::min(times, Int{kMaxTextBytes})) : 0;
+  const size_t count = times > 0 ? static_cast<size_t>(std::min(times, Int{kMaxTextBytes} + 1)) : 0;
   if (const auto* text = value.get_if<String>()) {
-    if (text->text->size() * count > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+    check_text_size(text->text->size() * count);
     std::string out;
     out.reserve(text->text->size() * count);
     for (size_t i = 0; i < count; ++i) out += *text->text;
     return text->is_markup ? make_markup(std::move(out)) : Value(std::move(out));
   }
   const List& items = *value.sequence();
-  if (items.size() * count > kMaxListItems) throw_runtime_error("a list grew beyond 10 million items");
+  check_list_size(items.size() * count);
   List out;
   for (size_t i = 0; i < count; ++i) out.insert(out.end(), items.begin(), items.end());
   return value.is<Tuple>() ? make_tuple_value(std::move(out)) : Value(std::move(out));
 }
 
 Value add_texts(const String& left, const String& right) {
-  if (left.text->size() + right.text->size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(left.text->size() + right.text->size());
   if (left.is_markup == right.is_markup) {
     return Value(String{std::make_shared<const std::string>(*left.text + *right.text), left.is_markup});
   }
@@ -145,7 +165,7 @@ Value add_texts(const String& left, const String& right) {
 Value add_lists(const Value& left, const Value& right) {
   List out = *left.sequence();
   const List& more = *right.sequence();
-  if (out.size() + more.size() > kMaxListItems) throw_runtime_error("a list grew beyond 10 million items");
+  check_list_size(out.size() + more.size());
   out.insert(out.end(), more.begin(), more.end());
   return left.is<Tuple>() ? make_tuple_value(std::move(out)) : Value(std::move(out));
 }
@@ -158,8 +178,8 @@ Value apply_to_data(BinaryOperator op, const Value& left, const Value& right) {
     if (is_repeatable(left) && right.integer()) return repeat(left, *right.integer());
     if (is_repeatable(right) && left.integer()) return repeat(right, *left.integer());
     if (is_repeatable(left) || is_repeatable(right)) {
-      throw_type_error("can't multiply sequence by non-int of type '" +
-                       type_name(is_repeatable(left) ? right : left) + "'");
+      throw_type_error("can't multiply sequence by non-int of type '" + type_name(is_repeatable(left) ? right : left) +
+                       "'");
     }
   }
   if (op == BinaryOperator::kAdd) {

@@ -143,7 +143,7 @@ struct If {
 struct For {
   Target target;
   ExprPtr iterable;
-  ExprPtr filter;  // may be null
+  ExprPtr filter;        // may be null
   Target filter_target;  // `target` once more, bound in the scope of the filter
   Body body, otherwise;
   bool is_recursive = false;

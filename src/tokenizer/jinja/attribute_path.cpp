@@ -40,7 +40,8 @@ List sort_by(const List& items, const List& keys, bool reverse) {
   std::vector<size_t> order(items.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return reverse ? compare(CompareOperator::kLess, keys[b], keys[a]) : compare(CompareOperator::kLess, keys[a], keys[b]);
+    return reverse ? compare(CompareOperator::kLess, keys[b], keys[a])
+                   : compare(CompareOperator::kLess, keys[a], keys[b]);
   });
   List sorted;
   sorted.reserve(items.size());

@@ -45,20 +45,28 @@ bool equal_objects(const Value& left, const Value& right) {
 
 std::string symbol(CompareOperator op) {
   switch (op) {
-    case CompareOperator::kLess: return "<";
-    case CompareOperator::kLessEqual: return "<=";
-    case CompareOperator::kGreater: return ">";
-    default: return ">=";
+    case CompareOperator::kLess:
+      return "<";
+    case CompareOperator::kLessEqual:
+      return "<=";
+    case CompareOperator::kGreater:
+      return ">";
+    default:
+      return ">=";
   }
 }
 
 template <class T>
 bool holds(CompareOperator op, const T& left, const T& right) {
   switch (op) {
-    case CompareOperator::kLess: return left < right;
-    case CompareOperator::kLessEqual: return left <= right;
-    case CompareOperator::kGreater: return left > right;
-    default: return left >= right;
+    case CompareOperator::kLess:
+      return left < right;
+    case CompareOperator::kLessEqual:
+      return left <= right;
+    case CompareOperator::kGreater:
+      return left > right;
+    default:
+      return left >= right;
   }
 }
 

@@ -38,9 +38,8 @@ Value fromkeys_method(const Value&, Arguments& arguments) {
 Value count_items(const Value& self, Arguments& arguments) {
   const BoundArguments bound("count", arguments, {"value"}, 1);
   const List& items = *self.sequence();
-  return Value(static_cast<int64_t>(std::count_if(items.begin(), items.end(), [&bound](const Value& item) {
-    return equals(item, bound.get(0));
-  })));
+  return Value(static_cast<int64_t>(
+      std::count_if(items.begin(), items.end(), [&bound](const Value& item) { return equals(item, bound.get(0)); })));
 }
 
 Value index_of_item(const Value& self, Arguments& arguments) {
@@ -89,8 +88,9 @@ std::span<const NamedMethod> methods_of(const Value& owner) {
 
 Method find_method(const Value& owner, std::string_view name) {
   const auto methods = methods_of(owner);
-  const auto found = std::lower_bound(methods.begin(), methods.end(), name,
-                                      [](const NamedMethod& row, std::string_view wanted) { return row.name < wanted; });
+  const auto found =
+      std::lower_bound(methods.begin(), methods.end(), name,
+                       [](const NamedMethod& row, std::string_view wanted) { return row.name < wanted; });
   return found != methods.end() && found->name == name ? found->method : nullptr;
 }
 

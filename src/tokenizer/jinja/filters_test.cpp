@@ -10,13 +10,19 @@ namespace {
 const Json kValues = Json::parse(R"({"l": [3, 1, 2], "d": {"b": 1, "a": 2, "C": 3}, "n": null, "e": "",
   "users": [{"name": "Ann", "age": 31, "on": true}, {"name": "bob", "age": 25}, {"name": "Cy", "age": 31}]})");
 
-TEST(ToJson, SpacesAsPythonDoes) { EXPECT_EQ(print("{'a': [1, 2.0, none, true]} | tojson"), R"({"a": [1, 2.0, null, true]})"); }
+TEST(ToJson, SpacesAsPythonDoes) {
+  EXPECT_EQ(print("{'a': [1, 2.0, none, true]} | tojson"), R"({"a": [1, 2.0, null, true]})");
+}
 
 TEST(ToJson, KeepsUnicodeAndHtmlAsTheyAre) { EXPECT_EQ(print("'é<&\"' | tojson"), R"("é<&\"")"); }
 
-TEST(ToJson, EscapesWhenAsked) { EXPECT_EQ(print("'é\U0001F600' | tojson(ensure_ascii=true)"), R"("\u00e9\ud83d\ude00")"); }
+TEST(ToJson, EscapesWhenAsked) {
+  EXPECT_EQ(print("'é\U0001F600' | tojson(ensure_ascii=true)"), R"("\u00e9\ud83d\ude00")");
+}
 
-TEST(ToJson, Indents) { EXPECT_EQ(print("{'a': [1], 'b': {}} | tojson(indent=2)"), "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}"); }
+TEST(ToJson, Indents) {
+  EXPECT_EQ(print("{'a': [1], 'b': {}} | tojson(indent=2)"), "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}");
+}
 
 TEST(ToJson, TakesSeparatorsAndSortsKeys) {
   EXPECT_EQ(print("{'b': 1, 'a': 2} | tojson(separators=(',', ':'), sort_keys=true)"), R"({"a":2,"b":1})");
@@ -41,7 +47,9 @@ TEST(Select, IsAGeneratorAndSoAlwaysTrue) {
   EXPECT_EQ(print("l | select('odd') | list, l | reject('odd') | list", kValues), "([3, 1], [2])");
 }
 
-TEST(Select, AGeneratorIsReadOnce) { EXPECT_EQ(render("{% set g = l | select %}{{ g | list }}{{ g | list }}", kValues), "[3, 1, 2][]"); }
+TEST(Select, AGeneratorIsReadOnce) {
+  EXPECT_EQ(render("{% set g = l | select %}{{ g | list }}{{ g | list }}", kValues), "[3, 1, 2][]");
+}
 
 TEST(SelectAttr, TestsOneAttribute) {
   EXPECT_EQ(print("users | selectattr('age', '>', 30) | map(attribute='name') | list", kValues), "['Ann', 'Cy']");
@@ -50,7 +58,8 @@ TEST(SelectAttr, TestsOneAttribute) {
 
 TEST(Sort, IgnoresCaseAndKeepsEqualItemsInOrder) {
   EXPECT_EQ(print("['b', 'A', 'a', 'B'] | sort"), "['A', 'a', 'b', 'B']");
-  EXPECT_EQ(print("users | sort(attribute='age', reverse=true) | map(attribute='name') | list", kValues), "['Ann', 'Cy', 'bob']");
+  EXPECT_EQ(print("users | sort(attribute='age', reverse=true) | map(attribute='name') | list", kValues),
+            "['Ann', 'Cy', 'bob']");
 }
 
 TEST(DictSort, SortsByKeyOrValue) {
@@ -59,7 +68,8 @@ TEST(DictSort, SortsByKeyOrValue) {
 }
 
 TEST(GroupBy, GivesPairsWithNames) {
-  EXPECT_EQ(render("{% for g in users | groupby('age') %}{{ g.grouper }}:{{ g.list | length }} {% endfor %}", kValues), "25:1 31:2 ");
+  EXPECT_EQ(render("{% for g in users | groupby('age') %}{{ g.grouper }}:{{ g.list | length }} {% endfor %}", kValues),
+            "25:1 31:2 ");
 }
 
 TEST(Numbers, ParseAndRoundAsPythonDoes) {
@@ -80,7 +90,8 @@ TEST(Escape, DoesItOnce) {
 
 TEST(Sequence, SumsSlicesAndReverses) {
   EXPECT_EQ(print("l | sum, l | max, l | first, l | last, l | reverse | list", kValues), "(6, 3, 3, 2, [2, 1, 3])");
-  EXPECT_EQ(print("range(5) | batch(2) | list, range(5) | slice(2) | list"), "([[0, 1], [2, 3], [4]], [[0, 1, 2], [3, 4]])");
+  EXPECT_EQ(print("range(5) | batch(2) | list, range(5) | slice(2) | list"),
+            "([[0, 1], [2, 3], [4]], [[0, 1, 2], [3, 4]])");
   EXPECT_EQ(print("['a', 'A', 'b'] | unique | list"), "['a', 'b']");
 }
 

@@ -8,11 +8,16 @@ namespace {
 Value convert(const Json& json, int depth) {
   if (depth > kMaxNesting) throw_runtime_error("data nested more than 400 deep");
   switch (json.type()) {
-    case Json::value_t::boolean: return Value(json.get<bool>());
-    case Json::value_t::number_integer: return Value(json.get<int64_t>());
-    case Json::value_t::number_unsigned: return Value(static_cast<Int>(json.get<uint64_t>()));
-    case Json::value_t::number_float: return Value(json.get<double>());
-    case Json::value_t::string: return Value(json.get_ref<const std::string&>());
+    case Json::value_t::boolean:
+      return Value(json.get<bool>());
+    case Json::value_t::number_integer:
+      return Value(json.get<int64_t>());
+    case Json::value_t::number_unsigned:
+      return Value(static_cast<Int>(json.get<uint64_t>()));
+    case Json::value_t::number_float:
+      return Value(json.get<double>());
+    case Json::value_t::string:
+      return Value(json.get_ref<const std::string&>());
     case Json::value_t::array: {
       List items;
       items.reserve(json.size());
@@ -24,7 +29,8 @@ Value convert(const Json& json, int depth) {
       for (const auto& [key, value] : json.items()) dict.set(Value(key), convert(value, depth + 1));
       return make_dict_value(std::move(dict));
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 

@@ -22,7 +22,7 @@ class Dumper {
 
   void dump(const Value& value, int depth) {
     if (depth > kMaxNesting) throw_runtime_error("data nested more than 400 deep");
-    if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+    check_text_size(out.size());
     if (const std::string* text = value.string()) {
       dump_string(*text);
     } else if (value.is<None>()) {
@@ -119,13 +119,27 @@ class Dumper {
       const size_t start = i;
       const char32_t c = next_code_point(text, i);
       switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
-        case '\f': out += "\\f"; break;
-        case '\b': out += "\\b"; break;
+        case '"':
+          out += "\\\"";
+          break;
+        case '\\':
+          out += "\\\\";
+          break;
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
+        case '\f':
+          out += "\\f";
+          break;
+        case '\b':
+          out += "\\b";
+          break;
         default:
           if (c < 0x20 || (style_.ascii_only && c > 0x7E && c < 0x10000)) {
             append_escape(c);

@@ -282,8 +282,8 @@ class Lexer {
     };
     if (source_[position_] != '0') return digits_end(position_);
     // `| 0x20` leaves digits as they are.
-    for (const auto& [marker, digits] : {std::pair('b', "01"), std::pair('o', "01234567"),
-                                         std::pair('x', "0123456789abcdef")}) {
+    for (const auto& [marker, digits] :
+         {std::pair('b', "01"), std::pair('o', "01234567"), std::pair('x', "0123456789abcdef")}) {
       if (const size_t end = prefixed(marker, digits); end > position_) return end;
     }
     size_t end = position_ + 1;  // only zeros may follow a zero
@@ -324,17 +324,28 @@ std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(
 
 std::string describe(const Token& token) {
   switch (token.kind) {
-    case TokenKind::kData: return "template data / text";
-    case TokenKind::kVariableBegin: return "begin of print statement";
-    case TokenKind::kVariableEnd: return "end of print statement";
-    case TokenKind::kBlockBegin: return "begin of statement block";
-    case TokenKind::kBlockEnd: return "end of statement block";
-    case TokenKind::kName: return token.text;
-    case TokenKind::kString: return "string";
-    case TokenKind::kInteger: return "integer";
-    case TokenKind::kFloat: return "float";
-    case TokenKind::kOperator: return token.text;
-    case TokenKind::kEnd: return "end of template";
+    case TokenKind::kData:
+      return "template data / text";
+    case TokenKind::kVariableBegin:
+      return "begin of print statement";
+    case TokenKind::kVariableEnd:
+      return "end of print statement";
+    case TokenKind::kBlockBegin:
+      return "begin of statement block";
+    case TokenKind::kBlockEnd:
+      return "end of statement block";
+    case TokenKind::kName:
+      return token.text;
+    case TokenKind::kString:
+      return "string";
+    case TokenKind::kInteger:
+      return "integer";
+    case TokenKind::kFloat:
+      return "float";
+    case TokenKind::kOperator:
+      return token.text;
+    case TokenKind::kEnd:
+      return "end of template";
   }
   return "";
 }

@@ -68,8 +68,9 @@ void Macro::bind(Frame& frame, Arguments arguments) const {
   } else if (!arguments.keywords.empty()) {
     const bool caller = std::ranges::count(arguments.keywords, "caller", [](const auto& k) { return k.first; }) != 0;
     throw_type_error(describe(definition) +
-                     (caller ? " was invoked with two values for the special caller argument. This is most likely a bug."
-                             : " takes no keyword argument " + quote_text(arguments.keywords[0].first)));
+                     (caller
+                          ? " was invoked with two values for the special caller argument. This is most likely a bug."
+                          : " takes no keyword argument " + quote_text(arguments.keywords[0].first)));
   }
   if (definition.varargs_slot >= 0) {
     List rest;

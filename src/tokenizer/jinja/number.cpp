@@ -39,10 +39,14 @@ std::optional<Int> parse_digits(const std::u32string& digits, int base, bool aft
 int prefix_base(const std::u32string& text) {
   if (text.size() < 2 || text[0] != '0') return 0;
   switch (text[1] | 0x20) {
-    case 'b': return 2;
-    case 'o': return 8;
-    case 'x': return 16;
-    default: return 0;
+    case 'b':
+      return 2;
+    case 'o':
+      return 8;
+    case 'x':
+      return 16;
+    default:
+      return 0;
   }
 }
 

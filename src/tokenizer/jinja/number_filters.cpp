@@ -130,12 +130,9 @@ Value filesizeformat_filter(Renderer&, const Value& input, const Arguments& argu
 }
 
 constexpr NamedFilter kFilters[] = {
-    {"abs", abs_filter},
-    {"filesizeformat", filesizeformat_filter},
-    {"float", float_filter},
-    {"int", int_filter},
-    {"round", round_filter},
-    {"sum", sum_filter},
+    {"abs", abs_filter},     {"filesizeformat", filesizeformat_filter},
+    {"float", float_filter}, {"int", int_filter},
+    {"round", round_filter}, {"sum", sum_filter},
 };
 
 }  // namespace

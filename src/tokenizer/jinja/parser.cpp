@@ -55,12 +55,12 @@ class StatementParser {
   [[noreturn]] void fail_unclosed(std::optional<std::string> tag) {
     std::string message = tag ? "Encountered unknown tag '" + *tag + "'." : "Unexpected end of template.";
     if (!ends_.empty()) {
-      const bool nested = tag && std::ranges::any_of(ends_, [&](const EndTags& tags) {
-                            return std::ranges::count(tags, *tag) != 0;
-                          });
-      message += nested ? " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for " +
-                              join_quoted(ends_.back()) + "."
-                        : " Jinja was looking for the following tags: " + join_quoted(ends_.back()) + ".";
+      const bool nested =
+          tag && std::ranges::any_of(ends_, [&](const EndTags& tags) { return std::ranges::count(tags, *tag) != 0; });
+      message += nested
+                     ? " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for " +
+                           join_quoted(ends_.back()) + "."
+                     : " Jinja was looking for the following tags: " + join_quoted(ends_.back()) + ".";
     }
     if (!tags_.empty()) message += " The innermost block that needs to be closed is '" + tags_.back() + "'.";
     stream_.fail(message);

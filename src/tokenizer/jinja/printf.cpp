@@ -42,8 +42,7 @@ class Values {
   void check_all_used() const {
     const bool all = tuple_ != nullptr ? used_ == tuple_->items->size() : used_ > 0;
     // Lists, dicts and the like may stay unused, as in Python.
-    const bool optional = uses_keys_ || values_.dict() != nullptr || values_.is<ListPtr>() ||
-                          values_.is<Undefined>();
+    const bool optional = uses_keys_ || values_.dict() != nullptr || values_.is<ListPtr>() || values_.is<Undefined>();
     if (!all && !optional) throw_type_error("not all arguments converted during string formatting");
   }
 
@@ -137,23 +136,29 @@ std::string convert_character(const Value& value, const Conversion& how) {
 
 std::string convert(const Value& value, const Conversion& how) {
   switch (how.type) {
-    case 's': return pad_text(to_text(value), how);
+    case 's':
+      return pad_text(to_text(value), how);
     case 'r':
-    case 'a': return pad_text(to_repr(value), how);
-    case 'c': return convert_character(value, how);
+    case 'a':
+      return pad_text(to_repr(value), how);
+    case 'c':
+      return convert_character(value, how);
     case 'd':
     case 'i':
     case 'u':
     case 'x':
     case 'X':
-    case 'o': return convert_integer(value, how);
+    case 'o':
+      return convert_integer(value, how);
     case 'e':
     case 'E':
     case 'f':
     case 'F':
     case 'g':
-    case 'G': return convert_float(value, how);
-    default: throw_value_error(std::string("unsupported format character '") + how.type + "'");
+    case 'G':
+      return convert_float(value, how);
+    default:
+      throw_value_error(std::string("unsupported format character '") + how.type + "'");
   }
 }
 
@@ -169,7 +174,7 @@ class PrintfReader {
       } else {
         read_conversion();
       }
-      if (out_.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+      check_text_size(out_.size());
     }
     return std::move(out_);
   }
@@ -206,12 +211,23 @@ class PrintfReader {
   void read_flags(Conversion& how) {
     for (;; ++position_) {
       switch (peek()) {
-        case '-': how.left = true; break;
-        case '+': how.plus = true; break;
-        case ' ': how.blank = true; break;
-        case '#': how.alternate = true; break;
-        case '0': how.zero = true; break;
-        default: return;
+        case '-':
+          how.left = true;
+          break;
+        case '+':
+          how.plus = true;
+          break;
+        case ' ':
+          how.blank = true;
+          break;
+        case '#':
+          how.alternate = true;
+          break;
+        case '0':
+          how.zero = true;
+          break;
+        default:
+          return;
       }
     }
   }

@@ -91,10 +91,17 @@ void Renderer::enter(Frame& frame) {
   for (size_t i = 0; i < frame.slots.size(); ++i) {
     const Slot& slot = frame.scope->slots[i];
     switch (slot.start) {
-      case Slot::Start::kParameter: break;
-      case Slot::Start::kUndefined: frame.slots[i] = Missing{}; break;
-      case Slot::Start::kResolve: frame.slots[i] = look_up(slot.name); break;
-      case Slot::Start::kAlias: frame.slots[i] = slot_of(Name{slot.name, slot.hops, slot.slot}, frame); break;
+      case Slot::Start::kParameter:
+        break;
+      case Slot::Start::kUndefined:
+        frame.slots[i] = Missing{};
+        break;
+      case Slot::Start::kResolve:
+        frame.slots[i] = look_up(slot.name);
+        break;
+      case Slot::Start::kAlias:
+        frame.slots[i] = slot_of(Name{slot.name, slot.hops, slot.slot}, frame);
+        break;
     }
   }
 }
@@ -114,9 +121,7 @@ Flow Renderer::run(const Statement& statement, Frame& frame, std::string& out) {
     std::string& out;
     Flow done() const { return Flow::kNormal; }
     Flow operator()(const Text& node) const { return out += node.text, done(); }
-    Flow operator()(const Print& node) const {
-      return append_text(out, renderer.evaluate(*node.value, frame)), done();
-    }
+    Flow operator()(const Print& node) const { return append_text(out, renderer.evaluate(*node.value, frame)), done(); }
     Flow operator()(const If& node) const { return renderer.run_if(node, frame, out); }
     Flow operator()(const For& node) const { return renderer.run_for(node, frame, out); }
     Flow operator()(const MacroStatement& node) const {
@@ -137,7 +142,7 @@ Flow Renderer::run(const Statement& statement, Frame& frame, std::string& out) {
   check_stack();
   try {
     const Flow flow = std::visit(Runner{*this, frame, out}, statement.node);
-    if (out.size() > kMaxTextBytes) throw_runtime_error("the output grew beyond 256 MB");
+    check_text_size(out.size());
     return flow;
   } catch (TemplateError& error) {
     if (error.line == 0) error.line = statement.line;

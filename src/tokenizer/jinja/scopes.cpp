@@ -113,7 +113,8 @@ class Binder {
 
   template <class Node>
   static void check_known(const Node& node, bool is_known, const char* kind, int line) {
-    if (!is_known) throw TemplateError(ErrorKind::kSyntax, std::string("No ") + kind + " named '" + node.name + "'.", line);
+    if (!is_known)
+      throw TemplateError(ErrorKind::kSyntax, std::string("No ") + kind + " named '" + node.name + "'.", line);
   }
 
   void bind(Expr& expr, bool is_soft) {

@@ -32,7 +32,8 @@ Map make_map(Renderer& renderer, const Arguments& arguments) {
   for (const auto& [name, value] : arguments.keywords) has_attribute = has_attribute || name == "attribute";
   if (!has_attribute) throw_runtime_error("map requires a filter argument");
   for (const auto& [name, value] : arguments.keywords) {
-    if (name != "attribute" && name != "default") throw_runtime_error("Unexpected keyword argument " + quote_text(name));
+    if (name != "attribute" && name != "default")
+      throw_runtime_error("Unexpected keyword argument " + quote_text(name));
     (name == "attribute" ? attribute : fallback) = value;
   }
   return [path = AttributePath(attribute), fallback](const Value& item) {
@@ -65,10 +66,8 @@ Test make_test(Renderer& renderer, const Arguments& arguments, bool by_attribute
   if (arguments.positional.size() <= name_at) {
     return [path](const Value& item) { return is_truthy(path.get(item)); };
   }
-  return [&renderer, path, name = arguments.positional[name_at],
-          rest = drop_first(arguments, name_at + 1)](const Value& item) {
-    return renderer.call_predicate(name, path.get(item), rest);
-  };
+  return [&renderer, path, name = arguments.positional[name_at], rest = drop_first(arguments, name_at + 1)](
+             const Value& item) { return renderer.call_predicate(name, path.get(item), rest); };
 }
 
 template <bool Keeps, bool ByAttribute>

@@ -154,7 +154,9 @@ Value groupby_filter(Renderer&, const Value& input, const Arguments& arguments) 
   const AttributePath path(bound.get(0));
   const Value fallback = bound.get_or(1, Value());
   const bool case_sensitive = bound.get_bool(2, false);
-  const auto key_of = [&](const Value& item) { return fallback.is<None>() ? path.get(item) : path.get_or(item, fallback); };
+  const auto key_of = [&](const Value& item) {
+    return fallback.is<None>() ? path.get(item) : path.get_or(item, fallback);
+  };
   const auto folded = [&](const Value& item) { return case_sensitive ? key_of(item) : ignore_case(key_of(item)); };
   const List items = to_list(input);
   List keys;
@@ -179,6 +181,7 @@ Value batch_filter(Renderer&, const Value& input, const Arguments& arguments) {
   const BoundArguments bound("do_batch", arguments, {"linecount", "fill_with"}, 1);
   const Int size = bound.get_int(0, 0);
   const Value fill = bound.get_or(1, Value());
+  if (!fill.is<None>()) check_list_size(static_cast<size_t>(std::clamp(size, Int{0}, Int{kMaxListItems} + 1)));
   const std::shared_ptr<Iterator> source = iterate(input);
   return make_generator([=](Value& batch) {
     List items;
@@ -205,7 +208,7 @@ Value slice_filter(Renderer&, const Value& input, const Arguments& arguments) {
     List column(items.begin() + static_cast<std::ptrdiff_t>(start), items.begin() + static_cast<std::ptrdiff_t>(end));
     if (!fill.is<None>() && !has_extra) column.push_back(fill);
     columns.emplace_back(std::move(column));
-    if (columns.size() > kMaxListItems) throw_runtime_error("a list grew beyond 10 million items");
+    check_list_size(columns.size());
     start = end;
   }
   return make_generator(iterate(Value(std::move(columns))));

@@ -135,13 +135,27 @@ std::string format_integer(Int value, const Spec& spec) {
   switch (spec.type) {
     case 0:
     case 'd':
-    case 'n': body = format_int(size); break;
-    case 'b': body = format_int(size, 2); prefix = "0b"; break;
-    case 'o': body = format_int(size, 8); prefix = "0o"; break;
+    case 'n':
+      body = format_int(size);
+      break;
+    case 'b':
+      body = format_int(size, 2);
+      prefix = "0b";
+      break;
+    case 'o':
+      body = format_int(size, 8);
+      prefix = "0o";
+      break;
     case 'x':
-    case 'X': body = format_int(size, 16); prefix = "0x"; break;
-    case 'c': append_utf8(body, static_cast<char32_t>(size)); return pad("", body, spec, '<');
-    default: return format_double(static_cast<double>(value), spec, "int");
+    case 'X':
+      body = format_int(size, 16);
+      prefix = "0x";
+      break;
+    case 'c':
+      append_utf8(body, static_cast<char32_t>(size));
+      return pad("", body, spec, '<');
+    default:
+      return format_double(static_cast<double>(value), spec, "int");
   }
   if (spec.precision >= 0) throw_value_error("Precision not allowed in integer format specifier");
   body = group_digits(body, spec, prefix.empty() ? 3 : 4);
@@ -182,7 +196,7 @@ class FieldReader {
       } else {
         out += c;
       }
-      if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+      check_text_size(out.size());
     }
     return out;
   }
@@ -212,7 +226,8 @@ class FieldReader {
     Value value = look_up(body.substr(0, end));
     std::string_view rest = body.substr(end);
     if (rest.starts_with('!')) {
-      if (rest.size() < 2 || (rest.size() > 2 && rest[2] != ':')) throw_value_error("expected ':' after conversion specifier");
+      if (rest.size() < 2 || (rest.size() > 2 && rest[2] != ':'))
+        throw_value_error("expected ':' after conversion specifier");
       value = rest[1] == 'r' || rest[1] == 'a' ? Value(to_repr(value)) : Value(to_text(value));
       rest.remove_prefix(2);
     }

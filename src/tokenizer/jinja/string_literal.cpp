@@ -59,21 +59,45 @@ std::string unescape_literal(std::string_view body) {
     if (++i == body.size()) throw TemplateError(ErrorKind::kSyntax, "\\ at end of string");
     const char c = body[i++];
     switch (c) {
-      case '\n': break;  // a line that goes on
+      case '\n':
+        break;  // a line that goes on
       case '\\':
       case '\'':
-      case '"': out += c; break;
-      case 'a': out += '\a'; break;
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
-      case 'v': out += '\v'; break;
-      case 'x': append_utf8(out, read_hex(body, i, 2)); break;
-      case 'u': append_utf8(out, read_utf16(body, i)); break;
-      case 'U': append_utf8(out, read_hex(body, i, 8)); break;
-      case 'N': throw TemplateError(ErrorKind::kSyntax, "\\N{...} escapes are not supported; use \\u");
+      case '"':
+        out += c;
+        break;
+      case 'a':
+        out += '\a';
+        break;
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case 'v':
+        out += '\v';
+        break;
+      case 'x':
+        append_utf8(out, read_hex(body, i, 2));
+        break;
+      case 'u':
+        append_utf8(out, read_utf16(body, i));
+        break;
+      case 'U':
+        append_utf8(out, read_hex(body, i, 8));
+        break;
+      case 'N':
+        throw TemplateError(ErrorKind::kSyntax, "\\N{...} escapes are not supported; use \\u");
       default:
         if (c >= '0' && c <= '7') {
           --i;

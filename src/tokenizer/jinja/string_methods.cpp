@@ -44,7 +44,9 @@ Value is_printable_text(const Value& self, Arguments& arguments) {
 }
 
 Value is_ascii_text(const Value& self, Arguments& arguments) {
-  const BoundArguments bound("isascii", arguments, {}, 0); return Value(is_ascii(text_of(self))); }
+  const BoundArguments bound("isascii", arguments, {}, 0);
+  return Value(is_ascii(text_of(self)));
+}
 
 // There is a cased letter, and none of the other case.
 template <CharacterTest Wanted, CharacterTest Other>
@@ -199,7 +201,7 @@ Value join_method(const Value& self, Arguments& arguments) {
     }
     if (index != 0) out += text_of(self);
     out += *item.string();
-    if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+    check_text_size(out.size());
   }
   return Value(std::move(out));
 }
@@ -224,7 +226,7 @@ Value pad_method(const Value& self, Arguments& arguments) {
   const Int width = bound.get_int(0, 0);
   const Int missing = width - static_cast<Int>(count_code_points(text_of(self)));
   if (missing <= 0) return self;
-  if (missing > static_cast<Int>(kMaxTextBytes / 4)) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(static_cast<size_t>(std::min(missing, Int{kMaxTextBytes} + 1)) * fill.size());
   // Python puts the odd blank left when the width is odd.
   const Int left = Side < 0 ? 0 : Side > 0 ? missing : missing / 2 + (missing & width & 1);
   std::string out;
@@ -239,7 +241,7 @@ Value zfill_method(const Value& self, Arguments& arguments) {
   const std::string& text = text_of(self);
   const Int missing = bound.get_int(0, 0) - static_cast<Int>(count_code_points(text));
   if (missing <= 0) return self;
-  if (missing > static_cast<Int>(kMaxTextBytes / 4)) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(static_cast<size_t>(std::min(missing, Int{kMaxTextBytes} + 1)));
   const size_t sign = text.starts_with('+') || text.starts_with('-') ? 1 : 0;
   return Value(text.substr(0, sign) + std::string(static_cast<size_t>(missing), '0') + text.substr(sign));
 }
@@ -270,7 +272,7 @@ Value expandtabs_method(const Value& self, Arguments& arguments) {
       append_utf8(out, c);
       column = c == '\n' || c == '\r' ? 0 : column + 1;
     }
-    if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+    check_text_size(out.size());
   }
   return Value(std::move(out));
 }

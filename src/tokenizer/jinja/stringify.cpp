@@ -56,7 +56,7 @@ struct Repr {
 
 void append_repr(std::string& out, const Value& value, int depth) {
   if (depth > kMaxNesting) throw_runtime_error("data nested more than 400 deep");
-  if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(out.size());
   std::visit(Repr{out, depth + 1}, value.data());
 }
 
@@ -74,7 +74,7 @@ void append_text(std::string& out, const Value& value) {
   } else if (!value.is<Undefined>() && !value.is<Missing>()) {
     append_repr(out, value, 0);
   }
-  if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(out.size());
 }
 
 std::string to_text(const Value& value) {

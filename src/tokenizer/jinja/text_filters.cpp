@@ -82,7 +82,7 @@ Value indent_filter(Renderer&, const Value& input, const Arguments& arguments) {
     if (i > 0) out += "\n";
     if (i > 0 && (indents_blank || !lines[i].empty())) out += indentation;
     out += lines[i];
-    if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+    check_text_size(out.size());
   }
   return Value(std::move(out));
 }

@@ -147,7 +147,7 @@ std::string replace_text(std::string_view text, std::string_view from, std::stri
     next_code_point(text, position);
     out.append(text.substr(start, position - start));
   }
-  if (out.size() > kMaxTextBytes) throw_runtime_error("a text grew beyond 256 MB");
+  check_text_size(out.size());
   return out.append(text.substr(std::min(position, text.size())));
 }
 

@@ -10,9 +10,7 @@ using ::testing::IsEmpty;
 
 TEST(Text, CountsCodePointsNotBytes) { EXPECT_EQ(count_code_points("aß日🎉"), 4u); }
 
-TEST(Text, InvalidBytesDecodeToReplacementCharacters) {
-  EXPECT_EQ(to_code_points("a\xFF\xC3"), U"a\uFFFD\uFFFD");
-}
+TEST(Text, InvalidBytesDecodeToReplacementCharacters) { EXPECT_EQ(to_code_points("a\xFF\xC3"), U"a\uFFFD\uFFFD"); }
 
 TEST(Text, UpperCaseMayGrow) { EXPECT_EQ(to_upper("straße ﬁn"), "STRASSE FIN"); }
 
@@ -39,7 +37,10 @@ TEST(Text, SplittingNothingAtSpacesGivesNothing) { EXPECT_THAT(split("", std::nu
 TEST(Text, SplittingNothingAtASeparatorGivesOneEmptyPart) { EXPECT_THAT(split("", ",", -1), ElementsAre("")); }
 
 TEST(Text, LinesEndAtEveryKindOfBreak) {
-  EXPECT_THAT(split_lines("a\r\nb\rc\x0b" "d\u2028e\n", false), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(split_lines("a\r\nb\rc\x0b"
+                          "d\u2028e\n",
+                          false),
+              ElementsAre("a", "b", "c", "d", "e"));
 }
 
 TEST(Text, ReplacingNothingPutsTextBetweenCharacters) { EXPECT_EQ(replace_text("aß", "", "-", -1), "-a-ß-"); }

@@ -22,7 +22,7 @@ class TokenStream {
   bool skip_name(std::string_view name) { return at_name(name) && (next(), true); }
   bool skip_operator(std::string_view text) { return at_operator(text) && (next(), true); }
   void expect_operator(std::string_view text);
-  Token expect_name();               // any name
+  Token expect_name();  // any name
   void expect_name(std::string_view name);
   void expect(TokenKind kind);
   [[noreturn]] void fail(const std::string& message, int line = 0) const;  // line 0: the current one

@@ -130,8 +130,7 @@ Value make_undefined_item(const Value& owner, const Value& item) {
 
 Value make_unsafe(const Value& owner, std::string_view attribute) {
   UndefinedCause cause;
-  cause.hint =
-      "access to attribute " + quote_text(attribute) + " of '" + type_name(owner) + "' object is unsafe.";
+  cause.hint = "access to attribute " + quote_text(attribute) + " of '" + type_name(owner) + "' object is unsafe.";
   cause.is_unsafe = true;
   return Value(Undefined{std::make_shared<const UndefinedCause>(std::move(cause))});
 }
@@ -216,7 +215,7 @@ List to_list(const Value& value) {
   List items;
   const IteratorPtr iterator = iterate(value);
   for (Value item; iterator->next(item);) {
-    if (items.size() == kMaxListItems) throw_runtime_error("a list grew beyond 10 million items");
+    check_list_size(items.size());
     items.push_back(std::move(item));
   }
   return items;

@@ -34,7 +34,9 @@ TEST(WhiteSpace, RawTextIsLeftAlone) { EXPECT_EQ(render("{% raw %}{{ x }}{% if %
 
 TEST(WhiteSpace, RawTagsTrimLikeBlocks) { EXPECT_EQ(render("a {%- raw -%} {{ x }} {%- endraw -%} b"), "a{{ x }}b"); }
 
-TEST(WhiteSpace, ClosingCharactersInsideBracketsAreOperators) { EXPECT_EQ(render("{{ {'a': {'b': 1}}['a']['b'] }}"), "1"); }
+TEST(WhiteSpace, ClosingCharactersInsideBracketsAreOperators) {
+  EXPECT_EQ(render("{{ {'a': {'b': 1}}['a']['b'] }}"), "1");
+}
 
 TEST(WhiteSpace, ErrorsNameTheLine) { EXPECT_EQ(render("a\nb {# never closed"), "line 2: Missing end of comment tag"); }
 

@@ -1,0 +1,168 @@
+#include "draft/trainable_registry.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/errors.h"
+#include "base/options.h"
+#include "draft/training/random_batch.h"
+
+namespace speculators {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ModelConfig verifier_config() {
+  ModelConfig config = random_batch::layer_config(10);
+  config.rope.rope_theta = 5e5;
+  return config;
+}
+
+TrainableRequest request_for(const std::string& algorithm) {
+  TrainableRequest request;
+  request.algorithm = algorithm;
+  request.verifier = verifier_config();
+  request.tensors = random_batch::verifier();
+  request.options.mask_token_id = 3;
+  return request;
+}
+
+template <class Function>
+std::string usage_error(const Function& f) {
+  try {
+    f();
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(TrainableRegistry, UnsetOptionsTakeTheAlgorithmsDefaults) {
+  const DraftTrainingOptions eagle3 = resolve_options("eagle3", {}), dflash = resolve_options("dflash", {});
+  EXPECT_EQ(*eagle3.num_layers, 1);
+  EXPECT_EQ(*eagle3.draft_arch, "llama");
+  EXPECT_EQ(*eagle3.loss_fn, "kl_div");
+  EXPECT_TRUE(*eagle3.norm_before_fc && *eagle3.norm_output);
+  EXPECT_EQ(*dflash.num_layers, 5);
+  EXPECT_EQ(*dflash.draft_arch, "qwen3");
+  EXPECT_EQ(*dflash.loss_fn, "ce");
+  EXPECT_EQ(*dflash.block_size, 16);
+  EXPECT_EQ(*dflash.per_position_loss_weight, "dpace");
+}
+
+TEST(TrainableRegistry, AGivenOptionStays) {
+  DraftTrainingOptions options;
+  options.num_layers = 2;
+  options.norm_output = false;
+  EXPECT_EQ(*resolve_options("eagle3", options).num_layers, 2);
+  EXPECT_FALSE(*resolve_options("eagle3", options).norm_output);
+}
+
+TEST(TrainableRegistry, AnUnknownAlgorithmGetsTheNearestName) {
+  EXPECT_THAT(usage_error([] { resolve_options("eagle2", {}); }), HasSubstr("did you mean eagle3"));
+}
+
+TEST(TrainableRegistry, FcNormExcludesNormBeforeFc) {
+  DraftTrainingOptions options;
+  options.fc_norm = true;
+  EXPECT_THAT(usage_error([&] { resolve_options("eagle3", options); }), HasSubstr("--no-norm-before-fc"));
+  options.norm_before_fc = false;
+  EXPECT_TRUE(resolve_options("eagle3", options).fc_norm);
+}
+
+TEST(TrainableRegistry, EveryOptionHasUpstreamsFlagName) {
+  DraftTrainingOptions options;
+  std::vector<std::string> names;
+  for (const Option& option : list_options(options).items) names.push_back(option.name);
+  for (const char* name : {"num-layers", "draft-arch", "ttt-steps", "max-anchors", "block-size", "loss-fn", "dpace-alpha",
+                           "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma"}) {
+    EXPECT_THAT(names, testing::Contains(name));
+  }
+}
+
+TEST(TrainableRegistry, ADraftsLayersAreTheVerifiersInTheDraftsArchitecture) {
+  DraftTrainingOptions options = resolve_options("dflash", {});
+  options.full_attention_indices = {4};
+  const ModelConfig layer = make_draft_layer_config(verifier_config(), options);
+  EXPECT_EQ(layer.model_type, "qwen3");
+  EXPECT_EQ(layer.num_hidden_layers, 5);
+  EXPECT_EQ(layer.rope.rope_theta, 5e5);
+  EXPECT_THAT(layer.layer_types, ElementsAre("sliding_attention", "sliding_attention", "sliding_attention",
+                                             "sliding_attention", "full_attention"));
+  EXPECT_EQ(layer.sliding_window, 2048);
+}
+
+TEST(TrainableRegistry, ADraftWithoutSlidingLayersHasNoWindow) {
+  DraftTrainingOptions options = resolve_options("eagle3", {});
+  options.full_attention_indices = {0};
+  EXPECT_FALSE(make_draft_layer_config(verifier_config(), options).sliding_window.has_value());
+}
+
+TEST(TrainableRegistry, HeadsThatDoNotFitTheWidthAreReplaced) {
+  ModelConfig verifier = verifier_config();
+  verifier.num_attention_heads = 6;  // 6 heads of 4 in a width of 16
+  verifier.num_key_value_heads = 3;
+  const ModelConfig layer = make_draft_layer_config(verifier, resolve_options("eagle3", {}));
+  EXPECT_EQ(layer.num_attention_heads, 4);
+  EXPECT_EQ(layer.num_key_value_heads, 4);
+}
+
+TEST(TrainableRegistry, AFullAttentionIndexBeyondTheLayersIsAUsageError) {
+  DraftTrainingOptions options = resolve_options("eagle3", {});
+  options.full_attention_indices = {1};
+  EXPECT_THAT(usage_error([&] { make_draft_layer_config(verifier_config(), options); }), HasSubstr("[0, 1)"));
+}
+
+TEST(TrainableRegistry, MakesAnEagle3DraftWithDefaultAuxLayers) {
+  const auto draft = make_trainable_draft(request_for("eagle3"));
+  EXPECT_THAT(draft->aux_layer_ids(), ElementsAre(2, 5, 7));
+  EXPECT_EQ(draft->speculative_tokens(), 3);
+  EXPECT_EQ(draft->config_fields().at("draft_vocab_size"), random_batch::kVerifierVocab);
+}
+
+TEST(TrainableRegistry, MakesADFlashDraftWithAReducedVocabulary) {
+  TrainableRequest request = request_for("dflash");
+  request.vocabulary = random_batch::vocabulary();
+  const auto draft = make_trainable_draft(request);
+  EXPECT_EQ(draft->speculative_tokens(), 15);
+  EXPECT_EQ(draft->config_fields().at("draft_vocab_size"), random_batch::kDraftVocab);
+  EXPECT_EQ(draft->config_fields().at("mask_token_id"), 3);
+}
+
+TEST(TrainableRegistry, DFlashNeedsAMaskToken) {
+  TrainableRequest request = request_for("dflash");
+  request.options.mask_token_id.reset();
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--mask-token-id"));
+}
+
+TEST(TrainableRegistry, AnUnknownComputeTypeIsAUsageError) {
+  TrainableRequest request = request_for("eagle3");
+  request.options.compute_dtype = "float8";
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--compute-dtype"));
+}
+
+TEST(TrainableRegistry, ADraftConfigOfAnotherWidthIsAUsageError) {
+  TrainableRequest request = request_for("eagle3");
+  request.draft_config = random_batch::layer_config(1);
+  request.draft_config->hidden_size = 32;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("hidden_size"));
+}
+
+TEST(TrainableRegistry, ASavedSpeculatorsShapeIsTakenFromItsConfig) {
+  const auto original = make_trainable_draft(request_for("eagle3"));
+  Speculator speculator;
+  speculator.algorithm = "eagle3";
+  speculator.config = original->config_fields();
+  speculator.layer_config = make_draft_layer_config(verifier_config(), resolve_options("eagle3", {}));
+  const auto again = make_trainable_draft(speculator, {}, random_batch::verifier(), std::nullopt, 1);
+  std::map<std::string, torch::Tensor> weights;
+  for (const NamedParameter& tensor : original->saved_tensors()) weights[tensor.name] = tensor.value;
+  again->load(weights);
+  EXPECT_EQ(again->parameters().size(), original->parameters().size());
+  EXPECT_TRUE(again->parameters()[0].value.equal(original->parameters()[0].value));
+}
+
+}  // namespace
+}  // namespace speculators
