@@ -40,6 +40,8 @@ function(speculators_library name)
     target_compile_definitions(${name}_tests PRIVATE SPECULATORS_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name}_tests PRIVATE speculators_${name} GTest::gmock GTest::gtest_main)
     if(ARG_TORCH)
+      # Executables would be compiled with -fPIE, which does not fit the shared precompiled header.
+      target_compile_options(${name}_tests PRIVATE -fPIC)
       target_precompile_headers(${name}_tests REUSE_FROM speculators_torch_pch)
     endif()
     gtest_discover_tests(${name}_tests TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600)

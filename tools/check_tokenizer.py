@@ -275,8 +275,24 @@ def read_list(path, size):
         at += 4 + count * size
 
 
+def batches(items, max_characters=1 << 20):
+    """The package's Encoding objects are large: never hold those of all texts at once."""
+    batch, size = [], 0
+    for item in items:
+        batch.append(item)
+        size += len(item)
+        if size >= max_characters:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
 def pack_ids(ids):
     return struct.pack(f"<{len(ids)}i", *ids)
+
+
+def unpack_ids(data):
+    return list(struct.unpack(f"<{len(data) // 4}i", data))
 
 
 def show(data):
@@ -304,24 +320,26 @@ class Checker:
         tokenizer.no_padding()
         for task, special in (("encode", False), ("encode-special", True)):
             write_list(self.input, [text.encode() for text in self.texts], 1)
-            encodings = tokenizer.encode_batch(self.texts, add_special_tokens=special)
-            ids = [encoding.ids for encoding in encodings]
+            packed = []
+            for batch in batches(self.texts):
+                packed += [pack_ids(e.ids) for e in tokenizer.encode_batch(batch, add_special_tokens=special)]
             self.run(folder, task)
-            for i in self.compare(task, [pack_ids(x) for x in ids], 4)[:3]:
-                got = list(read_list(self.output, 4))[i]
-                got = list(struct.unpack(f"<{len(got) // 4}i", got))
-                first = next((k for k, (a, b) in enumerate(zip(ids[i], got)) if a != b), min(len(got), len(ids[i])))
-                around = slice(max(0, first - 2), first + 4)
-                print("   ", show(self.texts[i]), "\n    want", [tokenizer.id_to_token(t) for t in ids[i][around]])
-                print("    got ", [tokenizer.id_to_token(t) for t in got[around]])
-        self.check_decoding(folder, tokenizer, ids)
+            for i in self.compare(task, packed, 4)[:3]:
+                self.explain(tokenizer, self.texts[i], unpack_ids(packed[i]), unpack_ids(list(read_list(self.output, 4))[i]))
+        self.check_decoding(folder, tokenizer, packed)
 
-    def check_decoding(self, folder, tokenizer, ids):
+    def explain(self, tokenizer, text, want, got):
+        first = next((k for k, (a, b) in enumerate(zip(want, got)) if a != b), min(len(want), len(got)))
+        around = slice(max(0, first - 2), first + 4)
+        print("   ", show(text), "\n    want", [tokenizer.id_to_token(t) for t in want[around]])
+        print("    got ", [tokenizer.id_to_token(t) for t in got[around]])
+
+    def check_decoding(self, folder, tokenizer, packed):
         rng = random.Random(2)
         size = tokenizer.get_vocab_size()
-        sequences = ids[:: max(1, len(ids) // 5000)]
-        sequences += [[rng.randrange(size + 5) for _ in range(rng.randrange(30))] for _ in range(5000)]
-        sequences += [[rng.randrange(min(size, 400)) for _ in range(rng.randrange(12))] for _ in range(5000)]
+        sequences = [unpack_ids(ids) for ids in packed[:: max(1, len(packed) // 3000)]]
+        sequences += [[rng.randrange(size + 5) for _ in range(rng.randrange(30))] for _ in range(4000)]
+        sequences += [[rng.randrange(min(size, 400)) for _ in range(rng.randrange(12))] for _ in range(4000)]
         write_list(self.input, [pack_ids(x) for x in sequences], 4)
         for task, skip in (("decode", False), ("decode-skip", True), ("stream", False)):
             expected = tokenizer.decode_batch(sequences, skip_special_tokens=skip)

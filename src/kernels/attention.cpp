@@ -144,14 +144,6 @@ void check_rows(const std::vector<AttentionRow>& rows, int64_t num_heads) {
 
 }  // namespace
 
-AttentionKernel attention_kernel(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return &attend_avx512;
-  if (isa == Isa::kAvx2) return &attend_avx2;
-#endif
-  return &attend_portable;
-}
-
 void attention(const float* q, int64_t q_stride, const std::vector<AttentionRow>& rows, int64_t layer, int64_t num_heads,
                float scale, float* out) {
   if (rows.empty()) return;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "kernels/isa.h"
 #include "kernels/processors.h"
 
 namespace speculators {
@@ -22,14 +23,6 @@ constexpr int kMaxThreads = 4096;
 // Waiting: first spin, then offer the processor to others between looks, at last sleep (workers only).
 constexpr int kSpinsBeforeYield = 2000;
 constexpr auto kIdleBeforeSleep = std::chrono::microseconds(1000);
-
-void pause_processor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // Bounded spinning: on a busy machine the thread we wait for may need our processor.
 class Waiter {

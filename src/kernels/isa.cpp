@@ -10,22 +10,6 @@ namespace {
 
 constexpr Isa kAllIsas[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
 
-bool is_usable(Isa isa) {
-  switch (isa) {
-    case Isa::kPortable:
-      return true;
-#if defined(__x86_64__)
-    case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case Isa::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-#endif
-    default:
-      return false;
-  }
-}
-
 std::string list_usable_names() {
   std::string names;
   for (const Isa isa : list_usable_isas()) names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
@@ -59,7 +43,7 @@ std::string_view isa_name(Isa isa) {
 std::vector<Isa> list_usable_isas() {
   std::vector<Isa> usable;
   for (const Isa isa : kAllIsas) {
-    if (is_usable(isa)) usable.push_back(isa);
+    if (processor_has(isa)) usable.push_back(isa);
   }
   return usable;
 }

@@ -12,7 +12,11 @@ enum class Isa { kPortable, kAvx2, kAvx512 };
 std::string_view isa_name(Isa isa);
 // Those this processor can run, slowest first.
 std::vector<Isa> list_usable_isas();
+bool processor_has(Isa isa);
 // Read once. Throws UsageError for an unknown name and for one that this processor lacks.
 Isa current_isa();
+
+// Tells the processor that this thread spins.
+void pause_processor();
 
 }  // namespace speculators

@@ -25,14 +25,6 @@ void for_rows(int64_t num_rows, int64_t width, Body&& body) {
 
 }  // namespace
 
-const OpsKernels& ops_kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return kAvx512Ops;
-  if (isa == Isa::kAvx2) return kAvx2Ops;
-#endif
-  return kPortableOps;
-}
-
 void rms_norm(const float* x, const float* weight, int64_t num_rows, int64_t width, float eps, float* y) {
   // Without a delta the kernel only reads x.
   const NormRows rows{const_cast<float*>(x), nullptr, weight, y, width, eps};

@@ -25,14 +25,6 @@ int64_t rows_per_chunk(int64_t num_inputs) {
 
 }  // namespace
 
-const LinearKernels& linear_kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return kAvx512Linear;
-  if (isa == Isa::kAvx2) return kAvx2Linear;
-#endif
-  return kPortableLinear;
-}
-
 PackedLinear::PackedLinear(std::span<const Bf16> weight, int64_t num_outputs, int64_t num_inputs,
                            std::span<const float> bias)
     : num_inputs_(num_inputs), num_outputs_(num_outputs), kernels_(&linear_kernels(current_isa())) {

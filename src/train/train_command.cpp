@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "hidden_states/generate_offline_data.h"
+#include "hidden_states/hidden_states.h"
 #include "train/draft_setup.h"
 #include "train/memory_plan.h"
 
@@ -52,8 +53,11 @@ void check_layer_ids(const fs::path& folder, const TrainableDraft& draft) {
 }
 
 // --on-missing generate: the embedded verifier makes the files that are not there, before training starts.
-void generate_missing(const TrainOptions& options, const TrainableDraft& draft) {
+void generate_missing(const TrainOptions& options, const TrainableDraft& draft, int64_t num_rows) {
   if (options.on_missing != "generate") return;
+  int64_t row = 0;
+  while (row < num_rows && fs::exists(hidden_states_path(hidden_states_folder(options), row))) ++row;
+  if (row == num_rows) return;  // nothing to make: the verifier need not be one that we can run
   GenerateOfflineDataOptions request;
   request.model = options.verifier_name_or_path;
   request.preprocessed_data = options.data_path;
@@ -132,12 +136,12 @@ TrainingRun::TrainingRun(const TrainOptions& given, torch::Device where, const s
                    .notes = notes}) {
   if (options.dry_run) return;
   check_layer_ids(hidden_states_folder(options), *setup.draft);
-  generate_missing(options, *setup.draft);
   source = open_prepared_folder({.data_path = options.data_path,
                                  .hidden_states_path = hidden_states_folder(options),
                                  .num_aux_layers = static_cast<int64_t>(setup.draft->aux_layer_ids().size()),
                                  .hidden_size = setup.verifier.hidden_size,
                                  .on_missing = options.on_missing == "generate" ? "raise" : options.on_missing});
+  generate_missing(options, *setup.draft, source->num_rows());
   const auto [train_rows, validation_rows] = split_rows(source->num_rows(), options.train_data_ratio);
   const auto prepare = [this](TrainDocument document) { return setup.draft->prepare(std::move(document)); };
   const auto packing = [&](int64_t seed) {
