@@ -1,6 +1,7 @@
 #include "data/permutation.h"
 
 #include <array>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -81,32 +82,20 @@ class Pcg64 {
     return static_cast<uint32_t>(whole);
   }
 
-  // Uniform in [0, last], by Lemire's multiplication with rejection.
+  // Uniform in [0, last]: draws as many bits as `last` has until they fit.
   uint64_t at_most(uint64_t last) {
     if (last == 0) return 0;
-    if (last < UINT32_MAX) return lemire32(static_cast<uint32_t>(last));
-    return last == UINT32_MAX ? next32() : lemire64(last);
+    const uint64_t mask = ~uint64_t{0} >> std::countl_zero(last);
+    while (true) {
+      const uint64_t value = (last <= UINT32_MAX ? next32() : next64()) & mask;
+      if (value <= last) return value;
+    }
   }
 
  private:
   void step() {
     constexpr Word128 kMultiplier = Word128{0x2360ed051fc65da4} << 64 | 0x4385df649fccf645;
     state_ = state_ * kMultiplier + increment_;
-  }
-  uint32_t lemire32(uint32_t last) {
-    const uint32_t count = last + 1;
-    uint64_t product = uint64_t{next32()} * count;
-    const uint32_t threshold = (UINT32_MAX - last) % count;
-    while (static_cast<uint32_t>(product) < threshold) product = uint64_t{next32()} * count;
-    return product >> 32;
-  }
-  uint64_t lemire64(uint64_t last) {
-    if (last == UINT64_MAX) return next64();
-    const uint64_t count = last + 1;
-    Word128 product = Word128{next64()} * count;
-    const uint64_t threshold = (UINT64_MAX - last) % count;
-    while (static_cast<uint64_t>(product) < threshold) product = Word128{next64()} * count;
-    return static_cast<uint64_t>(product >> 64);
   }
 
   Word128 state_ = 0, increment_ = 0;
