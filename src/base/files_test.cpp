@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "base/errors.h"
 
@@ -12,10 +15,9 @@ using ::testing::HasSubstr;
 
 class Files : public ::testing::Test {
  protected:
-  Files() : folder_(fs::path(::testing::TempDir()) / "files_test") {
-    fs::remove_all(folder_);
-    make_folders(folder_);
-  }
+  // A folder of its own: ctest runs the tests as processes side by side.
+  Files() : folder_(fs::path(::testing::TempDir()) / ("files_test_" + std::to_string(::getpid()))) { make_folders(folder_); }
+  ~Files() override { fs::remove_all(folder_); }
   fs::path folder_;
 };
 

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "base/errors.h"
 
@@ -10,7 +13,9 @@ namespace {
 
 class RegeneratedRowsTest : public ::testing::Test {
  protected:
-  RegeneratedRowsTest() : outfile_(fs::path(::testing::TempDir()) / "regenerated" / "out.jsonl") { fs::remove_all(outfile_.parent_path()); }
+  // A folder of its own: ctest runs the tests as processes side by side.
+  RegeneratedRowsTest() : outfile_(fs::path(::testing::TempDir()) / ("regenerated_" + std::to_string(::getpid())) / "out.jsonl") {}
+  ~RegeneratedRowsTest() override { fs::remove_all(outfile_.parent_path()); }
   fs::path outfile_;
 };
 
