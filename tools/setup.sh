@@ -10,7 +10,7 @@ say() { printf '== %s\n' "$*"; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-debian_packages="g++ cmake ninja-build pkg-config python3 python3-venv unzip nlohmann-json3-dev libyaml-cpp-dev
+debian_packages="g++ cmake ninja-build pkg-config python3 python3-venv unzip nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev
   libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libgtest-dev libgmock-dev mold"
 
 # What a package brings may be there without the package (a cmake of one's own): then it is not asked for.
