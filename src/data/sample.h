@@ -1,4 +1,5 @@
-// Sample: one tokenised conversation with its loss mask. The first struct of the spine.
+// Sample: one tokenised conversation with its loss mask. The first struct of
+// the spine.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,9 @@
 namespace speculators {
 
 struct Sample {
-  std::vector<int32_t> token_ids;  // [T]
-  std::vector<uint8_t> loss_mask;  // [T], 1 where the token was written by the assistant (its terminator included)
+  std::vector<int32_t> token_ids; // [T]
+  std::vector<uint8_t> loss_mask; // [T], 1 where the token was written by the
+                                  // assistant (its terminator included)
 };
 
-}  // namespace speculators
+} // namespace speculators
