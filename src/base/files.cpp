@@ -35,6 +35,23 @@ void sync_folder(const fs::path& folder) {
   ::close(descriptor);
 }
 
+// The folder under `path` changes places with the new one in one step; file systems that cannot do so leave a moment
+// without either.
+void move_into_place(const fs::path& temporary, const fs::path& path) {
+  if (!fs::exists(path)) {
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename into place");
+    return;
+  }
+  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(temporary);
+    return;
+  }
+  const fs::path old = path.parent_path() / fmt::format(".{}.old.tmp-{}", path.filename().string(), ::getpid());
+  if (::rename(path.c_str(), old.c_str()) != 0) fail(path, "move aside");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename into place");
+  fs::remove_all(old);
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -99,11 +116,7 @@ void write_folder(const fs::path& path, const std::function<void(const fs::path&
     fs::remove_all(temporary, ignored);
     throw;
   }
-  const fs::path old = path.parent_path() / fmt::format(".{}.old.tmp-{}", path.filename().string(), ::getpid());
-  const bool replaces = fs::exists(path);
-  if (replaces && ::rename(path.c_str(), old.c_str()) != 0) fail(path, "move aside");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename into place");
-  if (replaces) fs::remove_all(old);
+  move_into_place(temporary, path);
   sync_folder(path.parent_path());
 }
 

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 namespace speculators {
 
@@ -22,11 +21,12 @@ Json read_json(const std::filesystem::path& path);
 // Indent 2, keys in insertion order, trailing newline; appears whole or not at all.
 void write_json(const std::filesystem::path& path, const Json& value);
 
-// Typed reading of one JSON object. `place` is kept for messages: "config.json: rope_parameters.rope_theta: expected ...".
-// get_* throw DataError when the key is missing or of another type; find_* return nullopt when missing or null.
+// Typed reading of one JSON object. `place` is kept for messages: "config.json: rope_parameters.rope_theta: expected
+// ...". get_* throw DataError when the key is missing or of another type; find_* return nullopt when missing or null.
 class JsonObject {
  public:
-  JsonObject(const Json& value, std::string place);
+  JsonObject(const Json& value, std::string place);  // `value` must outlive it
+  JsonObject(Json&& value, std::string place) = delete;
   bool has(std::string_view key) const;  // present and not null
   std::string get_string(std::string_view key) const;
   int64_t get_int(std::string_view key) const;

@@ -78,7 +78,7 @@ void DraftLayers::set_positions(const std::vector<DraftRow>& rows) {
     positions_.push_back(row.position);
     last = std::max(last, row.position);
   }
-  extend_rope_table(rope_, frequencies_, last + 1);
+  grow_rope_table(rope_, frequencies_.values, frequencies_.attention_factor, last + 1);
 }
 
 void DraftLayers::store_context(const std::vector<DraftRow>& rows, const float* states) {

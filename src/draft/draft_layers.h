@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
+#include "checkpoint/rotary_frequencies.h"
 #include "checkpoint/safetensors.h"
-#include "draft/rope_table.h"
 #include "kernels/kv_cache.h"
+#include "kernels/ops.h"
 #include "kernels/packed_linear.h"
 
 namespace speculators {

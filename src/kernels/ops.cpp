@@ -1,6 +1,7 @@
 #include "kernels/ops.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/compute_pool.h"
 #include "kernels/ops_kernels.h"
@@ -31,7 +32,8 @@ void rms_norm(const float* x, const float* weight, int64_t num_rows, int64_t wid
   for_rows(num_rows, width, [&](int64_t begin, int64_t end) { kernels().norm(rows, begin, end); });
 }
 
-void add_rms_norm(float* x, const float* delta, const float* weight, int64_t num_rows, int64_t width, float eps, float* y) {
+void add_rms_norm(float* x, const float* delta, const float* weight, int64_t num_rows, int64_t width, float eps,
+                  float* y) {
   const NormRows rows{x, delta, weight, y, width, eps};
   for_rows(num_rows, width, [&](int64_t begin, int64_t end) { kernels().norm(rows, begin, end); });
 }
@@ -49,13 +51,28 @@ void add(float* x, const float* delta, int64_t count) {
   for_rows(count, 1, [&](int64_t begin, int64_t end) { kernels().add(x + begin, delta + begin, end - begin); });
 }
 
+void grow_rope_table(RopeTable& table, std::span<const double> frequencies, double factor, int64_t num_positions) {
+  table.half_dim = static_cast<int64_t>(frequencies.size());
+  const int64_t begin = table.num_positions();
+  if (num_positions <= begin) return;
+  const int64_t end = std::max<int64_t>({num_positions, 2 * begin, 256});
+  const auto scale = static_cast<float>(factor);
+  for (int64_t position = begin; position < end; ++position) {
+    for (const double frequency : frequencies) {
+      const float angle = static_cast<float>(position) * static_cast<float>(frequency);
+      table.cosines.push_back(std::cos(angle) * scale);
+      table.sines.push_back(std::sin(angle) * scale);
+    }
+  }
+}
+
 void apply_rope(float* x, const int64_t* positions, int64_t num_rows, int64_t num_heads, int64_t head_dim,
                 int64_t row_stride, const RopeTable& table) {
   for_rows(num_rows, num_heads * head_dim, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       const int64_t angles = positions[m] * table.half_dim;
-      kernels().rope({x + m * row_stride, table.cosines.data() + angles, table.sines.data() + angles, num_heads, head_dim,
-                      table.half_dim});
+      kernels().rope({x + m * row_stride, table.cosines.data() + angles, table.sines.data() + angles, num_heads,
+                      head_dim, table.half_dim});
     }
   });
 }

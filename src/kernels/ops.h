@@ -12,20 +12,25 @@ namespace speculators {
 // y = x / sqrt(mean(x^2) + eps) * weight, row by row. x, y [M, D]; y may be x.
 void rms_norm(const float* x, const float* weight, int64_t num_rows, int64_t width, float eps, float* y);
 // x += delta, then y = rms_norm(x): the residual add and the next norm in one pass. x, delta, y [M, D].
-void add_rms_norm(float* x, const float* delta, const float* weight, int64_t num_rows, int64_t width, float eps, float* y);
+void add_rms_norm(float* x, const float* delta, const float* weight, int64_t num_rows, int64_t width, float eps,
+                  float* y);
 // y = silu(gate_up[:, :D]) * gate_up[:, D:]. gate_up [M, 2D], y [M, D].
 void silu_mul(const float* gate_up, int64_t num_rows, int64_t width, float* y);
 // x += delta. [count]
 void add(float* x, const float* delta, int64_t count);
 
-// Cosine and sine of every position, in halves form: [max_positions, H/2] each, grown on demand by the owner.
+// Cosine and sine of every position, in halves form: [num_positions, H/2] each.
 struct RopeTable {
   std::vector<float> cosines, sines;
   int64_t half_dim = 0;
   int64_t num_positions() const { return half_dim == 0 ? 0 : static_cast<int64_t>(cosines.size()) / half_dim; }
 };
-// Rotates heads in place (half-split form: q' = q cos + rotate_half(q) sin). x [M, num_heads, H] with `row_stride` floats
-// between rows; positions [M].
+// Makes the table cover positions [0, num_positions), by doubling, so most calls do nothing.
+// `frequencies` [H/2] radians per position; cosines and sines are scaled by `factor`. Angles in fp32, as transformers.
+void grow_rope_table(RopeTable& table, std::span<const double> frequencies, double factor, int64_t num_positions);
+
+// Rotates heads in place (half-split form: q' = q cos + rotate_half(q) sin). x [M, num_heads, H] with `row_stride`
+// floats between rows; positions [M].
 void apply_rope(float* x, const int64_t* positions, int64_t num_rows, int64_t num_heads, int64_t head_dim,
                 int64_t row_stride, const RopeTable& table);
 

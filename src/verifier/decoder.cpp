@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/errors.h"
-#include "verifier/rope_table.h"
 
 namespace speculators {
 namespace {
@@ -110,7 +109,7 @@ void Decoder::place_rows(const VerifierBatch& batch) {
           {rows.sequence, std::max<int64_t>(0, position + 1 - *config_.sliding_window), position + 1});
     }
   }
-  grow_rope_table(rope_, frequencies_, longest, config_.max_position_embeddings);
+  grow_rope_table(rope_, frequencies_.values, frequencies_.attention_factor, longest);
 }
 
 void Decoder::embed(const VerifierBatch& batch) {
