@@ -7,6 +7,9 @@
 namespace speculators::testing {
 namespace {
 
+// Cells that expect fewer are pooled: the statistic of nearly empty cells is not chi-square.
+constexpr double kFewestExpected = 5;
+
 // Wilson-Hilferty: the cube root of a chi-square variable is close to normal.
 double chi_square_score(double statistic, int64_t degrees) {
   const double spread = 2.0 / (9.0 * static_cast<double>(degrees));
@@ -17,17 +20,23 @@ double chi_square_score(double statistic, int64_t degrees) {
 
 double g_test_score(std::span<const int64_t> counts, std::span<const double> probabilities) {
   const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), int64_t{0}));
-  double statistic = 0;
+  double statistic = 0, rare_count = 0, rare_probability = 0;
   int64_t cells = 0;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    if (probabilities[i] <= 0) {
-      if (counts[i] > 0) return std::numeric_limits<double>::infinity();
-      continue;
-    }
+  const auto add = [&](double count, double probability) {
     ++cells;
+    if (count > 0) statistic += 2 * count * std::log(count / (total * probability));
+  };
+  for (size_t i = 0; i < counts.size(); ++i) {
     const auto count = static_cast<double>(counts[i]);
-    if (count > 0) statistic += 2 * count * std::log(count / (total * probabilities[i]));
+    if (probabilities[i] <= 0) {
+      if (count > 0) return std::numeric_limits<double>::infinity();
+    } else if (total * probabilities[i] < kFewestExpected) {
+      rare_count += count, rare_probability += probabilities[i];
+    } else {
+      add(count, probabilities[i]);
+    }
   }
+  if (rare_probability > 0) add(rare_count, rare_probability);
   return chi_square_score(statistic, cells - 1);
 }
 

@@ -10,6 +10,7 @@ namespace speculators::testing {
 
 // Standard score of the G statistic of `counts` against `probabilities` (they sum to 1): about N(0, 1) when the sample
 // comes from them, large when it does not. A count where the probability is 0 gives infinity.
+// Cells that expect few entries are pooled.
 double g_test_score(std::span<const int64_t> counts, std::span<const double> probabilities);
 
 // The same for two samples from one unknown distribution. Cells with few entries are pooled.
