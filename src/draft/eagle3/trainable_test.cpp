@@ -5,55 +5,24 @@
 #include <cmath>
 
 #include "base/errors.h"
-#include "draft/eagle3/trainable_model.h"
+#include "draft/eagle3/golden_model_for_test.h"
 #include "draft/eagle3/weights.h"
-#include "draft/training/golden_test_support.h"
 #include "draft/training/parameters.h"
 #include "draft/training/random_batch.h"
 
 namespace speculators {
 namespace {
 
-Eagle3Model golden_model(const golden::Case& c, bool compat_upstream) {
-  Eagle3Config config;
-  const Json& fields = c.meta.at("algorithm_config");
-  config.layer = golden::layer_config(c);
-  config.draft_vocab_size = c.get("w.lm_head.weight").size(0);
-  config.aux_layer_ids = fields.at("eagle_aux_hidden_state_layer_ids").get<std::vector<int64_t>>();
-  config.norm_before_residual = fields.at("norm_before_residual").get<bool>();
-  config.norm_before_fc = fields.at("norm_before_fc").get<bool>();
-  config.fc_norm = fields.at("fc_norm").get<bool>();
-  config.norm_output = fields.at("norm_output").get<bool>();
-  Eagle3TrainingOptions options;
-  options.ttt_steps = c.meta.at("call").at("ttt_steps").get<int64_t>();
-  options.ttt_step_loss_decay = c.meta.at("call").at("ttt_step_loss_decay").get<double>();
-  options.loss = nn::parse_loss_spec(c.meta.at("call").at("loss_config").dump());
-  options.compat_upstream = compat_upstream;
-  const FrozenShape shape{config.layer.hidden_size, config.layer.vocab_size, config.draft_vocab_size};
-  Eagle3Model model = make_eagle3_model(
-      config, options, make_frozen_tensors(golden::verifier_of(c), golden::vocabulary_of(c), shape), /*seed=*/1);
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  load_parameters(parameters, c.group("w."));
-  return model;
-}
-
-std::vector<NamedParameter> parameters_of(Eagle3Model& model) {
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  return parameters;
-}
-
 using GoldenEagle3 = golden::GoldenTest;
 
 TEST_P(GoldenEagle3, PlainPathGivesUpstreamsNumbers) {
-  Eagle3Model model = golden_model(c, /*compat_upstream=*/true);
-  golden::expect_golden(c, eagle3_forward_plain(model, golden::batch_of(c)), parameters_of(model));
+  Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/true);
+  golden::expect_golden(c, eagle3_forward_plain(model, golden::batch_of(c)), golden::parameters_of(model));
 }
 
 TEST_P(GoldenEagle3, FusedPathGivesUpstreamsNumbers) {
-  Eagle3Model model = golden_model(c, /*compat_upstream=*/true);
-  golden::expect_golden(c, eagle3_forward(model, golden::batch_of(c)), parameters_of(model));
+  Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/true);
+  golden::expect_golden(c, eagle3_forward(model, golden::batch_of(c)), golden::parameters_of(model));
 }
 
 INSTANTIATE_TEST_SUITE_P(Own, GoldenEagle3,
@@ -61,11 +30,13 @@ INSTANTIATE_TEST_SUITE_P(Own, GoldenEagle3,
                                          golden::CaseName{false, "eagle3_full_bias_gelu"},
                                          golden::CaseName{false, "eagle3_qwen3_3l_llama3_rope"}));
 INSTANTIATE_TEST_SUITE_P(Shared, GoldenEagle3,
-                         testing::Values(golden::CaseName{true, "eagle3_llama"}, golden::CaseName{true, "eagle3_qwen3_2l"}));
+                         testing::Values(golden::CaseName{true, "eagle3_llama"},
+                                         golden::CaseName{true, "eagle3_qwen3_2l"}));
 
 TEST_P(GoldenEagle3, StrictDocumentsGiveAnotherLossThanUpstream) {
-  Eagle3Model model = golden_model(c, /*compat_upstream=*/false);
-  EXPECT_GT(std::abs(eagle3_forward(model, golden::batch_of(c)).loss.item<double>() - c.meta.at("loss").get<double>()), 1e-3);
+  Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/false);
+  EXPECT_GT(std::abs(eagle3_forward(model, golden::batch_of(c)).loss.item<double>() - c.meta.at("loss").get<double>()),
+            1e-3);
 }
 
 Eagle3Config small_config(int64_t num_layers, const std::string& model_type = "llama") {
@@ -77,7 +48,8 @@ Eagle3Config small_config(int64_t num_layers, const std::string& model_type = "l
   return config;
 }
 
-std::unique_ptr<TrainableDraft> make_draft(const Eagle3Config& config, Eagle3TrainingOptions options = {}, uint64_t seed = 1) {
+std::unique_ptr<TrainableDraft> make_draft(const Eagle3Config& config, Eagle3TrainingOptions options = {},
+                                           uint64_t seed = 1) {
   return make_trainable_eagle3(config, options, random_batch::verifier(), random_batch::vocabulary(), seed);
 }
 
@@ -108,7 +80,9 @@ TEST(Eagle3, ChainsOfADocumentDoNotDependOnTheOthers) {
     EXPECT_EQ(both.metrics.at(name).sum, alone.metrics.at(name).sum + other.metrics.at(name).sum) << name;
     EXPECT_EQ(both.metrics.at(name).total, alone.metrics.at(name).total + other.metrics.at(name).total) << name;
   }
-  const auto weighted = [](const LossResult& r) { return r.metrics.at("loss_2").sum * r.metrics.at("full_acc_2").total; };
+  const auto weighted = [](const LossResult& r) {
+    return r.metrics.at("loss_2").sum * r.metrics.at("full_acc_2").total;
+  };
   EXPECT_NEAR(weighted(both), weighted(alone) + weighted(other), 1e-3);
 }
 
@@ -170,13 +144,16 @@ TEST(Eagle3, SavesExactlyTheTensorsOfItsWeightTable) {
     config.layer.attention_bias = true;
     std::map<std::string, std::vector<int64_t>> expected, found;
     for (const WeightSpec& spec : eagle3_weights(config)) expected[spec.name] = spec.shape;
-    for (const NamedParameter& tensor : make_draft(config)->saved_tensors()) found[tensor.name] = tensor.value.sizes().vec();
+    for (const NamedParameter& tensor : make_draft(config)->saved_tensors())
+      found[tensor.name] = tensor.value.sizes().vec();
     EXPECT_EQ(found, expected);
   }
 }
 
 TEST(Eagle3, TheSeedDecidesTheInitialWeights) {
-  const auto weights = [](uint64_t seed) { return make_draft(small_config(1), {}, seed)->parameters()[0].value.detach().clone(); };
+  const auto weights = [](uint64_t seed) {
+    return make_draft(small_config(1), {}, seed)->parameters()[0].value.detach().clone();
+  };
   EXPECT_TRUE(weights(1).equal(weights(1)));
   EXPECT_FALSE(weights(1).equal(weights(2)));
 }
@@ -184,7 +161,8 @@ TEST(Eagle3, TheSeedDecidesTheInitialWeights) {
 TEST(Eagle3, LoadListsEverythingThatIsWrong) {
   const auto draft = make_draft(small_config(1));
   std::map<std::string, torch::Tensor> tensors;
-  for (const NamedParameter& parameter : draft->parameters()) tensors[parameter.name] = parameter.value.detach().clone();
+  for (const NamedParameter& parameter : draft->parameters())
+    tensors[parameter.name] = parameter.value.detach().clone();
   tensors.erase("norm.weight");
   tensors["fc.weight"] = random_batch::noise({3, 3}, 1);
   tensors["input_norm.weight"][0] = std::nan("");
@@ -232,7 +210,8 @@ TEST(Eagle3, NeededFlopsCountsEachProductOnce) {
   options.ttt_steps = 1;
   const auto draft = make_draft(small_config(1), options);
   const double d = 16, aux = 32, q = 16, kv = 16, mlp = 20, vocab = 10, rows = 2;
-  const double fc = 2 * 2 * rows * aux * d, embedding_half = 2 * 2 * rows * d * (q + kv), hidden_half = 3 * 2 * rows * d * (q + kv);
+  const double fc = 2 * 2 * rows * aux * d, embedding_half = 2 * 2 * rows * d * (q + kv),
+               hidden_half = 3 * 2 * rows * d * (q + kv);
   const double tail = 3 * 2 * rows * (q * d + 3 * d * mlp), heads = 3 * 2 * rows * d * vocab;
   const double attention = 6 * 2 * (1 + 2) * 4 * 4;
   EXPECT_DOUBLE_EQ(draft->needed_flops(random_batch::pack({random_batch::document(2, 0, 2, 1)}, 5)),
