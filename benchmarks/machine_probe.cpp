@@ -72,9 +72,13 @@ struct Probes {
 float read_plain(const float* data, int64_t count) { return read_all<16>(data, count); }
 float compute_plain(float seed) { return multiply_add<16>(seed); }
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) float read_avx2(const float* data, int64_t count) { return read_all<32>(data, count); }
+__attribute__((target("avx2,fma"))) float read_avx2(const float* data, int64_t count) {
+  return read_all<32>(data, count);
+}
 __attribute__((target("avx2,fma"))) float compute_avx2(float seed) { return multiply_add<32>(seed); }
-__attribute__((target("avx512f"))) float read_avx512(const float* data, int64_t count) { return read_all<64>(data, count); }
+__attribute__((target("avx512f"))) float read_avx512(const float* data, int64_t count) {
+  return read_all<64>(data, count);
+}
 __attribute__((target("avx512f"))) float compute_avx512(float seed) { return multiply_add<64>(seed); }
 #endif
 

@@ -1,11 +1,8 @@
-// Forward and backward of a training step at SmolLM2-135M's shape on random data: tokens a second, needed operations, and
-// the share of the machine's own matrix-product rate that is reached.
-//   train_step_benchmark [eagle3|dflash] [steps] [threads] [--plain]
-// Rows of 640 tokens, documents of about 170, 60 % supervised, draft vocabulary 8,192 of 49,152.
-// eagle3: 1 layer, 3 TTT steps, kl_div. dflash: 2 full layers, block 8, 128 anchors, ce with D-PACE.
-#include <sys/resource.h>
-#include <torch/types.h>
-
+// Forward and backward of a training step at SmolLM2-135M's shape on random data: tokens a second, needed operations,
+// and the share of the machine's own matrix-product rate that is reached.
+//   train_step_benchmark [eagle3|dflash] [steps] [threads] [--plain] [--row=640] [--document=0] [--vocabulary=8192]
+// Rows of 640 tokens, documents of about 170 (0) or of a given length, 60 % supervised, draft vocabulary 8,192 of
+// 49,152. eagle3: 1 layer, 3 TTT steps, kl_div. dflash: 2 full layers, block 8, 128 anchors, ce with D-PACE.
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -15,6 +12,8 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
@@ -27,7 +26,14 @@
 namespace speculators {
 namespace {
 
-constexpr int64_t kHidden = 576, kVerifierVocab = 49152, kDraftVocab = 8192, kRow = 640, kAux = 3;
+constexpr int64_t kHidden = 576, kVerifierVocab = 49152, kAux = 3;
+
+struct Settings {
+  std::string algorithm = "eagle3";
+  int num_steps = 10;
+  bool plain_ops = false;
+  int64_t row = 640, document = 0, draft_vocab = 8192;
+};
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 double cpu_seconds() {
@@ -60,28 +66,33 @@ VerifierTensors random_verifier() {
   return verifier;
 }
 
-// Every sixth verifier token.
-VocabularyMap vocabulary() {
+// Draft tokens spread evenly over the verifier's.
+VocabularyMap vocabulary(int64_t size) {
   VocabularyMap map;
   map.t2d.resize(kVerifierVocab);
-  for (int64_t k = 0; k < kDraftVocab; ++k) {
-    map.t2d[6 * k] = true;
-    map.d2t.push_back(5 * k);
+  for (int64_t k = 0; k < size; ++k) {
+    const int64_t token = k * (kVerifierVocab / size);
+    map.t2d[token] = true;
+    map.d2t.push_back(token - k);
   }
   return map;
 }
 
-// Four documents of about 170 rows, the last cut by the row; the first 40 % of each is the prompt.
-TrainBatch random_batch() {
+// The first 40 % of each document is the prompt; the row cuts the last one.
+TrainBatch random_batch(const Settings& settings) {
+  const int64_t num_rows = settings.row;
+  const std::vector<int64_t> lengths =
+      settings.document > 0 ? std::vector<int64_t>{settings.document} : std::vector<int64_t>{185, 160, 172, 123};
   TrainBatch batch;
-  batch.input_ids = at::randint(kVerifierVocab, {kRow}, torch::kInt64);
-  batch.aux_hidden_states = at::randn({kRow, kAux * kHidden});
-  batch.last_hidden_states = at::randn({kRow, kHidden});
-  batch.loss_mask = at::zeros({kRow}, torch::kBool);
-  batch.position_ids = at::zeros({kRow}, torch::kInt64);
-  batch.document_ids = at::zeros({kRow}, torch::kInt64);
+  batch.input_ids = at::randint(kVerifierVocab, {num_rows}, torch::kInt64);
+  batch.aux_hidden_states = at::randn({num_rows, kAux * kHidden});
+  batch.last_hidden_states = at::randn({num_rows, kHidden});
+  batch.loss_mask = at::zeros({num_rows}, torch::kBool);
+  batch.position_ids = at::zeros({num_rows}, torch::kInt64);
+  batch.document_ids = at::zeros({num_rows}, torch::kInt64);
   int64_t begin = 0, document = 0;
-  for (const int64_t length : {185, 160, 172, 123}) {
+  while (begin < num_rows) {
+    const int64_t length = std::min(lengths[document % lengths.size()], num_rows - begin);
     batch.loss_mask.narrow(0, begin + length * 2 / 5, length - length * 2 / 5).fill_(true);
     batch.position_ids.narrow(0, begin, length).copy_(at::arange(length));
     batch.document_ids.narrow(0, begin, length).fill_(document++);
@@ -90,34 +101,35 @@ TrainBatch random_batch() {
   return batch;
 }
 
-std::unique_ptr<TrainableDraft> make_draft(const std::string& algorithm, bool plain_ops) {
-  if (algorithm == "eagle3") {
+std::unique_ptr<TrainableDraft> make_draft(const Settings& settings) {
+  if (settings.algorithm == "eagle3") {
     Eagle3Config config;
     config.layer = layer_config(1, "llama");
-    config.draft_vocab_size = kDraftVocab;
+    config.draft_vocab_size = settings.draft_vocab;
     config.aux_layer_ids = {2, 15, 27};
     config.norm_before_residual = config.norm_before_fc = config.norm_output = true;
     Eagle3TrainingOptions options;
-    options.plain_ops = plain_ops;
-    return make_trainable_eagle3(config, options, random_verifier(), vocabulary(), 1);
+    options.plain_ops = settings.plain_ops;
+    return make_trainable_eagle3(config, options, random_verifier(), vocabulary(settings.draft_vocab), 1);
   }
   DFlashConfig config;
   config.layer = layer_config(2, "qwen3");
-  config.draft_vocab_size = kDraftVocab;
+  config.draft_vocab_size = settings.draft_vocab;
   config.aux_layer_ids = {2, 15, 27};
   config.block_size = 8;
   DFlashTrainingOptions options;
   options.max_anchors = 128;
   options.position_weight = PositionWeight::kDPace;
   options.loss = nn::parse_loss_spec("ce");
-  options.plain_ops = plain_ops;
-  return make_trainable_dflash(config, options, random_verifier(), vocabulary(), 1);
+  options.plain_ops = settings.plain_ops;
+  return make_trainable_dflash(config, options, random_verifier(), vocabulary(settings.draft_vocab), 1);
 }
 
 // The best rate of torch's own fp32 product over a few square and layer-like shapes. GFLOP/s
 double product_rate() {
   double best = 0;
-  for (const auto& [m, k, n] : std::vector<std::array<int64_t, 3>>{{1024, 1024, 1024}, {640, 576, 3072}, {384, 576, 8192}}) {
+  for (const auto& [m, k, n] :
+       std::vector<std::array<int64_t, 3>>{{1024, 1024, 1024}, {640, 576, 3072}, {384, 576, 8192}}) {
     const auto a = at::randn({m, k}), b = at::randn({n, k});
     auto c = at::empty({m, n});
     for (int i = 0; i < 8; ++i) {
@@ -146,41 +158,62 @@ StepTimes time_step(TrainableDraft& draft, const TrainBatch& batch, uint64_t see
   return times;
 }
 
-void run(const std::string& algorithm, int num_steps, bool plain_ops) {
+void run(const Settings& settings) {
   at::manual_seed(7);
-  const auto draft = make_draft(algorithm, plain_ops);
-  const TrainBatch batch = random_batch();
+  const auto draft = make_draft(settings);
+  const TrainBatch batch = random_batch(settings);
   const double flops = draft->needed_flops(batch);
   double rate = product_rate();
   std::vector<StepTimes> steps;
-  for (int i = 0; i < num_steps + 2; ++i) {
+  for (int i = 0; i < settings.num_steps + 2; ++i) {
     const StepTimes times = time_step(*draft, batch, i);
     if (i >= 2) steps.push_back(times);  // the first two fill caches and the allocator
   }
   rate = std::max(rate, product_rate());
   std::sort(steps.begin(), steps.end(), [](const StepTimes& a, const StepTimes& b) { return a.total() < b.total(); });
   const auto print = [&](const char* name, const StepTimes& t) {
-    fmt::print("{} {}: {:.0f} ms (forward {:.0f}, backward {:.0f}; cpu {:.0f}), {:.0f} tokens/s, {:.1f} GFLOP/s = {:.1f} % of the "
-               "product rate\n", algorithm, name, 1e3 * t.total(), 1e3 * t.forward, 1e3 * t.backward, 1e3 * t.cpu, kRow / t.total(),
-               1e-9 * flops / t.total(), 1e-7 * flops / t.total() / rate);
+    fmt::print(
+        "{} {}: {:.0f} ms (forward {:.0f}, backward {:.0f}; cpu {:.0f}), {:.0f} tokens/s, {:.1f} GFLOP/s = {:.1f} % of "
+        "the "
+        "product rate\n",
+        settings.algorithm, name, 1e3 * t.total(), 1e3 * t.forward, 1e3 * t.backward, 1e3 * t.cpu,
+        settings.row / t.total(), 1e-9 * flops / t.total(), 1e-7 * flops / t.total() / rate);
   };
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{}: {} threads, {:.2f} GFLOP a row = {:.1f} MFLOP a token; product rate {:.1f} GFLOP/s; peak memory {} MB\n",
-             algorithm, at::get_num_threads(), 1e-9 * flops, 1e-6 * flops / kRow, rate, usage.ru_maxrss / 1024);
+  fmt::print(
+      "{}: {} threads, {:.2f} GFLOP a row = {:.1f} MFLOP a token; product rate {:.1f} GFLOP/s; peak memory {} MB\n",
+      settings.algorithm, at::get_num_threads(), 1e-9 * flops, 1e-6 * flops / settings.row, rate,
+      usage.ru_maxrss / 1024);
   print("best", steps.front());
   print("median", steps[steps.size() / 2]);
+}
+
+Settings read_arguments(const std::vector<std::string>& arguments) {
+  Settings settings;
+  int place = 0;
+  for (const std::string& argument : arguments) {
+    const auto value = [&](const char* name) { return std::stoll(argument.substr(std::string(name).size())); };
+    if (argument == "--plain") {
+      settings.plain_ops = true;
+    } else if (argument.starts_with("--row=")) {
+      settings.row = value("--row=");
+    } else if (argument.starts_with("--document=")) {
+      settings.document = value("--document=");
+    } else if (argument.starts_with("--vocabulary=")) {
+      settings.draft_vocab = value("--vocabulary=");
+    } else if (++place == 1) {
+      settings.algorithm = argument;
+    } else if (place == 2) {
+      settings.num_steps = std::stoi(argument);
+    } else {
+      at::set_num_threads(std::stoi(argument));
+    }
+  }
+  return settings;
 }
 
 }  // namespace
 }  // namespace speculators
 
-int main(int argc, char** argv) {
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  const auto plain = std::find(arguments.begin(), arguments.end(), "--plain");
-  const bool plain_ops = plain != arguments.end();
-  if (plain_ops) arguments.erase(plain);
-  const std::string algorithm = !arguments.empty() ? arguments[0] : "eagle3";
-  if (arguments.size() > 2) at::set_num_threads(std::stoi(arguments[2]));
-  speculators::run(algorithm, arguments.size() > 1 ? std::stoi(arguments[1]) : 10, plain_ops);
-}
+int main(int argc, char** argv) { speculators::run(speculators::read_arguments({argv + 1, argv + argc})); }
