@@ -2,7 +2,7 @@
 """Compares our tokenizer with the `tokenizers` package: ids, decoded text, streams, and speed on one core.
 
 Both read the same tokenizer.json files: GPT-2, Llama 2, Llama 3, Qwen 3 and o200k from ASSETS/tok-* (built into WORK
-where the asset is only a vocabulary), arrangements of the same vocabularies that other models use, and any folders given.
+where the asset is only a vocabulary), arrangements of the same vocabularies that other models use, any folders given.
 Texts: every text file under ASSETS, pieces of them, and random Unicode.
 
 Usage: python tools/check_tokenizer.py --program build/tools/tokenize --work /tmp/tok [--time 2] [FOLDER ...]
@@ -20,10 +20,12 @@ import time
 from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors  # noqa: E402
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models  # noqa: E402
+from tokenizers import normalizers, pre_tokenizers, processors  # noqa: E402
 
 LLAMA3_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+    r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
 QWEN35_PATTERN = (
@@ -123,7 +125,12 @@ def make_llama2(assets):
 def make_llama3(assets):
     model = model_from_ranks(assets / "tok-llama3/tokenizer.model", ignore_merges=True)
     tokenizer = byte_level(model, split_then_bytes(LLAMA3_PATTERN))
-    names = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>", *[f"<|reserved_special_token_{i}|>" for i in range(253)]]
+    names = [
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|eot_id|>",
+        *[f"<|reserved_special_token_{i}|>" for i in range(253)],
+    ]
     tokenizer.add_special_tokens(specials(names))
     template = processors.TemplateProcessing(
         single="<|begin_of_text|> $A",
@@ -135,7 +142,9 @@ def make_llama3(assets):
 
 
 def make_qwen3(assets, pattern=QWEN_PATTERN):
-    tokenizer = byte_level(model_from_ranks(assets / "tok-qwen/qwen.tiktoken"), split_then_bytes(pattern), normalizers.NFC())
+    tokenizer = byte_level(
+        model_from_ranks(assets / "tok-qwen/qwen.tiktoken"), split_then_bytes(pattern), normalizers.NFC()
+    )
     config = json.loads((assets / "tok-qwen/qwen3.tokenizer_config.json").read_text())
     for _, token in sorted(config["added_tokens_decoder"].items(), key=lambda item: int(item[0])):
         added = AddedToken(**token)
@@ -144,7 +153,9 @@ def make_qwen3(assets, pattern=QWEN_PATTERN):
 
 
 def make_o200k(assets):
-    tokenizer = byte_level(model_from_ranks(assets / "tok-tiktoken/o200k_base.tiktoken"), split_then_bytes(O200K_PATTERN))
+    tokenizer = byte_level(
+        model_from_ranks(assets / "tok-tiktoken/o200k_base.tiktoken"), split_then_bytes(O200K_PATTERN)
+    )
     tokenizer.add_special_tokens(specials(["<|startoftext|>", "<|endoftext|>", "<|start|>", "<|message|>", "<|end|>"]))
     return tokenizer
 
@@ -159,7 +170,7 @@ def make_gemma_like(assets):
 
 def make_metaspace(assets):
     tokenizer = make_llama2(assets)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Strip()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
     return tokenizer
@@ -213,10 +224,15 @@ MAKERS = {
 
 
 # ---- texts -----------------------------------------------------------------------------------------------------------
-SNIPPETS = """'s 'S 'll 'LL 're I'm don't WE'VE \u017f '\u017f \u212a <|endoftext|> <|im_end|> <s> </s> <a> <b> The the AND and of
-\u00e9 e\u0301 \uac00\u11a8 \u1100\u1161 \u0958 \u2126 \ufb01 \u0130 \u00df \u1e9e \u3042 \u4e2d\u6587 \u0928\u092e\u0938\u094d \u0e2a\u0e27 \U0001f600
-\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7 \u0661\u0662\u0663 \u00bd \u2167 1 12 123 1234 3.14 // /* */ {} ... !? -- == != \u2014 \u201c \u2581 \u2581a""".split()
-SPACES = [" ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n", "\n ", "\u00a0", "\u3000", "\u2028", "\u180e", "\u0085", "\u200b", "\0"]
+SNIPPETS = """
+'s 'S 'll 'LL 're I'm don't WE'VE \u017f '\u017f \u212a <|endoftext|> <|im_end|> <s> </s> <a> <b>
+The the AND and of \u00e9 e\u0301 \uac00\u11a8 \u1100\u1161 \u0958 \u2126 \ufb01 \u0130 \u00df
+\u1e9e \u3042 \u4e2d\u6587 \u0928\u092e\u0938\u094d \u0e2a\u0e27 \U0001f600
+\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7 \u0661\u0662\u0663 \u00bd \u2167 1
+12 123 1234 3.14 // /* */ {} ... !? -- == != \u2014 \u201c \u2581 \u2581a
+""".split()
+SPACES = [" ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n", "\n "]
+SPACES += ["\u00a0", "\u3000", "\u2028", "\u180e", "\u0085", "\u200b", "\0"]
 
 
 def random_character(rng):
@@ -309,7 +325,9 @@ class Checker:
         subprocess.run([self.program, folder, task, self.input, self.output], check=True)
 
     def compare(self, what, expected, size):
-        bad = [i for i, (want, got) in enumerate(zip(expected, read_list(self.output, size), strict=True)) if want != got]
+        bad = [
+            i for i, (want, got) in enumerate(zip(expected, read_list(self.output, size), strict=True)) if want != got
+        ]
         self.num_bad += len(bad)
         print(f"  {what:<16} {len(expected):>7} compared, {len(bad)} differ")
         return bad
@@ -325,7 +343,9 @@ class Checker:
                 packed += [pack_ids(e.ids) for e in tokenizer.encode_batch(batch, add_special_tokens=special)]
             self.run(folder, task)
             for i in self.compare(task, packed, 4)[:3]:
-                self.explain(tokenizer, self.texts[i], unpack_ids(packed[i]), unpack_ids(list(read_list(self.output, 4))[i]))
+                self.explain(
+                    tokenizer, self.texts[i], unpack_ids(packed[i]), unpack_ids(list(read_list(self.output, 4))[i])
+                )
         self.check_decoding(folder, tokenizer, packed)
 
     def explain(self, tokenizer, text, want, got):

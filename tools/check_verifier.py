@@ -1,12 +1,13 @@
 """Developer script: our verifier against transformers in fp32, teacher-forced.
 
     python tools/check_verifier.py --program build/tools/verifier_states --model FOLDER --text FILE [--text FILE ...]
+    python tools/check_verifier.py --program build/tools/verifier_states --tiny
 
-Runs both over --tokens tokens of text (split into sequences of --length) and compares the hidden states of --layers (id L
-is the residual stream after L decoder layers; the last id is before the final norm) and the greedy tokens. With --tiny it
-makes tiny random models of every supported kind instead and compares those. Exit code 1 when something is outside of
-the tolerance: hidden states 1e-3 relative (norm of the difference over the norm, per row and layer), greedy tokens equal
-but for ties below 1e-3. Needs torch, transformers, tokenizers, safetensors.
+Runs both over --tokens tokens of text (split into sequences of --length) and compares the hidden states of --layers
+(id L is the residual stream after L decoder layers; the last id is before the final norm) and the greedy tokens. With
+--tiny it makes tiny random models of every supported kind instead and compares those. Exit code 1 when something is
+outside of the tolerance: hidden states 1e-3 relative (norm of the difference over the norm, per row and layer), greedy
+tokens equal but for ties below 1e-3. Needs torch, transformers, tokenizers, safetensors.
 """
 
 import argparse
@@ -31,8 +32,8 @@ def run_ours(program, folder, sequences, layers):
 
 
 def run_transformers(model, sequences, layers):
-    """Per sequence: states [T, len(layers), Dv] and logits [T, V]. hidden_states[-1] of transformers is behind the final
-    norm, so the last id is taken by a hook in front of it."""
+    """Per sequence: states [T, len(layers), Dv] and logits [T, V]. hidden_states[-1] of transformers is behind the
+    final norm, so the last id is taken by a hook in front of it."""
     before_norm = {}
     model.model.norm.register_forward_pre_hook(lambda module, inputs: before_norm.update(x=inputs[0]))
     count = model.config.num_hidden_layers

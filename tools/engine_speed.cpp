@@ -37,11 +37,12 @@ double median(std::vector<double> values) {
 void print(const char* name, const Totals& totals, int64_t weight_bytes) {
   if (totals.num_rounds == 0) return;
   const double best = *std::min_element(totals.round_ms.begin(), totals.round_ms.end());
-  fmt::print("{}: {} rounds, {:.1f} rows each, {:.1f} tokens/s; a round best {:.2f} median {:.2f} ms, of its time {:.1f} % in "
-             "the verifier; weights streamed at {:.1f} GB/s (best round)\n",
-             name, totals.num_rounds, static_cast<double>(totals.num_rows) / static_cast<double>(totals.num_rounds),
-             static_cast<double>(totals.num_rows) / totals.total, best, median(totals.round_ms),
-             100 * totals.verify / totals.total, static_cast<double>(weight_bytes) * 1e-6 / best);
+  fmt::print(
+      "{}: {} rounds, {:.1f} rows each, {:.1f} tokens/s; a round best {:.2f} median {:.2f} ms, of its time {:.1f} % in "
+      "the verifier; weights streamed at {:.1f} GB/s (best round)\n",
+      name, totals.num_rounds, static_cast<double>(totals.num_rows) / static_cast<double>(totals.num_rounds),
+      static_cast<double>(totals.num_rows) / totals.total, best, median(totals.round_ms),
+      100 * totals.verify / totals.total, static_cast<double>(weight_bytes) * 1e-6 / best);
 }
 
 void run(const std::vector<std::string>& arguments) {

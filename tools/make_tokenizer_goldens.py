@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/testdata/tokenizer_goldens.json: tiny tokenizers of every arrangement that models use, with texts
-and what the `tokenizers` package makes of them. The C++ test reads it without Python.
+"""Writes src/tokenizer/testdata/tokenizer_goldens.json: tiny tokenizers of every arrangement that models use, with
+texts and what the `tokenizers` package makes of them. The C++ test reads it without Python.
 
 Usage: python tools/make_tokenizer_goldens.py     (needs `tokenizers`; a few seconds)
 """
@@ -18,14 +18,19 @@ CORPUS = [
     "She said that they'd better wait; it wasn't late, and there were 128 boats, 2048 birds and 3 dogs.",
     "def add(a, b):\n    return a + b  # adds\n\n\nif __name__ == '__main__':\n    print(add(1, 22))\n",
     "The children were walking home through the fields; the fields were green and the children sang.",
-    "caf\u00e9 d\u00e9j\u00e0 vu, na\u00efve stra\u00dfe, \u4f60\u597d\u4e16\u754c\u3002\u4f60\u597d\uff01 \u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440! \u0928\u092e\u0938\u094d\u0924\u0947",
+    "caf\u00e9 d\u00e9j\u00e0 vu, na\u00efve stra\u00dfe, "
+    "\u4f60\u597d\u4e16\u754c\u3002\u4f60\u597d\uff01 "
+    "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440! \u0928\u092e\u0938\u094d\u0924\u0947",
     "HTTPServer camelCase SNAKE_CASE x1y2z3 http://example.org/a/b?c=d&e=f \U0001f600\U0001f680",
 ] * 3
 TEXTS = [
     "The river was slow.",
     "  two  spaces, a\ttab\nand lines\n\n\r\n  done  ",
     "I'm sure WE'LL see; they'Ve gone, it\u2019s 12345 or 3.14159.",
-    "\u4f60\u597d\u4e16\u754c caf\u00e9 cafe\u0301 \u041f\u0440\u0438\u0432\u0435\u0442 \U0001f468\u200d\U0001f469\u200d\U0001f467 \u0928\u092e\u0938\u094d\u0924\u0947",
+    "\u4f60\u597d\u4e16\u754c "
+    "caf\u00e9 cafe\u0301 "
+    "\u041f\u0440\u0438\u0432\u0435\u0442 "
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0928\u092e\u0938\u094d\u0924\u0947",
     "<s>system</s><|end|>  the AND The<a><b> AND  of it",
     "x = {'a': [1, 22, 333]}  // HTTPServer\n\n\n",
     "\u2581\u2581 already \u2581marked",
@@ -61,7 +66,9 @@ def llama3():
     tokenizer = train_bytes(split_then_bytes(LLAMA3_PATTERN), ignore_merges=True)
     tokenizer.add_special_tokens(specials(["<s>", "<|end|>"]))
     template = processors.TemplateProcessing(
-        single="<s> $A <|end|>", pair="<s> $A $B", special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "<|end|>")]
+        single="<s> $A <|end|>",
+        pair="<s> $A $B",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "<|end|>")],
     )
     tokenizer.post_processor = processors.Sequence([processors.ByteLevel(), template])
     return tokenizer
@@ -80,7 +87,9 @@ def sentence_piece(normalizer, pre_tokenizer, decoder, **model_options):
     if pre_tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizer
     byte_tokens = [f"<0x{b:02X}>" for b in range(256)] if model_options.get("byte_fallback") else []
-    train(tokenizer, 620 if byte_tokens else 300, special_tokens=["<unk>", "<s>", "</s>", *byte_tokens], limit_alphabet=80)
+    train(
+        tokenizer, 620 if byte_tokens else 300, special_tokens=["<unk>", "<s>", "</s>", *byte_tokens], limit_alphabet=80
+    )
     file = json.loads(tokenizer.to_str())  # byte tokens are part of the vocabulary, not found in the text
     file["added_tokens"] = [token for token in file["added_tokens"] if not token["content"].startswith("<0x")]
     return Tokenizer.from_str(json.dumps(file))
@@ -96,7 +105,9 @@ def llama2():
         byte_fallback=True,
         fuse_unk=True,
     )
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
+    )
     return tokenizer
 
 
@@ -191,11 +202,18 @@ def main():
         sequences = [case["ids"] for case in cases] + [[rng.randrange(size) for _ in range(10)] for _ in range(8)]
         file = json.loads(tokenizer.to_str())
         entries.append(
-            {"name": name, "tokenizer": file, "encodings": cases, "decodings": [make_decoding(tokenizer, s) for s in sequences]}
+            {
+                "name": name,
+                "tokenizer": file,
+                "encodings": cases,
+                "decodings": [make_decoding(tokenizer, s) for s in sequences],
+            }
         )
     path = Path(__file__).parent.parent / "src/tokenizer/testdata/tokenizer_goldens.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text("[\n" + ",\n".join(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) for entry in entries) + "\n]\n")
+    path.write_text(
+        "[\n" + ",\n".join(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) for entry in entries) + "\n]\n"
+    )
     print(f"{path}: {path.stat().st_size} bytes, {len(entries)} tokenizers")
 
 

@@ -144,7 +144,9 @@ def main():
             value_of[c] |= flag
     for c in range(0xD800, 0xE000):
         value_of[c] = value_of[0xE000]
-    print(f"// Written by tools/make_unicode_tables.py from `tokenizers` {tokenizers.__version__}; do not edit by hand.")
+    print(
+        f"// Written by tools/make_unicode_tables.py from `tokenizers` {tokenizers.__version__}; do not edit by hand."
+    )
     print('#include "tokenizer/unicode_tables.h"\n\nnamespace speculators::unicode {\n')
     print("// code point << 11 | flags << 5 | category, one entry where a run starts.")
     print("const uint32_t kRuns[] = {")

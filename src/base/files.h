@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path);
 
-// Writes to a temporary name beside `path`, flushes it to the disk, and renames: a crash leaves the old file or the new.
+// Writes to a temporary name beside `path`, flushes it to the disk, and renames: a crash leaves the old file or the
+// new.
 void write_file(const fs::path& path, std::string_view content);
 
 // The streaming form of write_file: nothing is visible under the final name before commit().

@@ -16,7 +16,9 @@ using ::testing::HasSubstr;
 class Files : public ::testing::Test {
  protected:
   // A folder of its own: ctest runs the tests as processes side by side.
-  Files() : folder_(fs::path(::testing::TempDir()) / ("files_test_" + std::to_string(::getpid()))) { make_folders(folder_); }
+  Files() : folder_(fs::path(::testing::TempDir()) / ("files_test_" + std::to_string(::getpid()))) {
+    make_folders(folder_);
+  }
   ~Files() override { fs::remove_all(folder_); }
   fs::path folder_;
 };

@@ -32,8 +32,7 @@ Json parse_json(std::string_view text, std::string_view place) {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     const char* cause = text.empty() ? "the text is empty" : "is the file complete?";
-    throw DataError(
-        fmt::format("{}: {}: expected valid JSON; {}", place, line_and_column(text, error.byte), cause));
+    throw DataError(fmt::format("{}: {}: expected valid JSON; {}", place, line_and_column(text, error.byte), cause));
   }
 }
 
@@ -52,7 +51,8 @@ const Json* JsonObject::find(std::string_view key) const {
 
 void JsonObject::fail(std::string_view key, std::string_view expected) const {
   const Json* found = find(key);
-  throw DataError(fmt::format("{}: {}: expected {}, found {}", place_, key, expected, found ? shorten(*found) : "nothing"));
+  throw DataError(
+      fmt::format("{}: {}: expected {}, found {}", place_, key, expected, found ? shorten(*found) : "nothing"));
 }
 
 bool JsonObject::has(std::string_view key) const { return find(key) != nullptr; }

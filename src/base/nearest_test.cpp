@@ -14,7 +14,9 @@ TEST(NearestNames, OneTypingErrorFindsTheName) {
   EXPECT_THAT(nearest_names("save-pth", kKnown, 1), ElementsAre("save-path"));
 }
 
-TEST(NearestNames, PartOfANameFindsIt) { EXPECT_THAT(nearest_names("learning", kKnown, 1), ElementsAre("learning-rate")); }
+TEST(NearestNames, PartOfANameFindsIt) {
+  EXPECT_THAT(nearest_names("learning", kKnown, 1), ElementsAre("learning-rate"));
+}
 
 TEST(DidYouMean, SaysNothingWhenNothingIsNear) { EXPECT_EQ(did_you_mean("zzzzzzzz", kKnown), ""); }
 

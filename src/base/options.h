@@ -12,9 +12,9 @@
 namespace speculators {
 
 // Where an option's value lives. optional<...> fields start unset and print nothing in --help.
-using OptionField = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<int64_t>*,
-                                 std::optional<bool>*, std::optional<int64_t>*, std::optional<double>*,
-                                 std::optional<std::string>*>;
+using OptionField =
+    std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<int64_t>*,
+                 std::optional<bool>*, std::optional<int64_t>*, std::optional<double>*, std::optional<std::string>*>;
 
 // One declared option. `was_set` tells whether a flag or a config file gave the value.
 struct Option {

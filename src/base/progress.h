@@ -1,5 +1,5 @@
-// Progress of long work: one living line with rate and time left on a terminal, a plain line every few seconds in a log.
-// Writes to stderr, never stdout. Also the one place that knows whether the user asked to stop.
+// Progress of long work: one living line with rate and time left on a terminal, a plain line every few seconds in a
+// log. Writes to stderr, never stdout. Also the one place that knows whether the user asked to stop.
 #pragma once
 
 #include <chrono>

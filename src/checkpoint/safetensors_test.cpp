@@ -102,15 +102,21 @@ TEST_F(Safetensors, MissingTensorListsTheNearestNames) {
 }
 
 TEST_F(Safetensors, WriterRefusesOneNameTwice) {
-  EXPECT_THAT([&] { write_safetensors(file(), {{"a", kTwoFloats.view()}, {"a", kTwoFloats.view()}}); },
-              ThrowsMessage<DataError>(HasSubstr("a: two tensors of this name")));
+  EXPECT_THAT(
+      [&] {
+        write_safetensors(file(), {{"a", kTwoFloats.view()}, {"a", kTwoFloats.view()}});
+      },
+      ThrowsMessage<DataError>(HasSubstr("a: two tensors of this name")));
   EXPECT_FALSE(fs::exists(file()));
 }
 
 TEST_F(Safetensors, WriterRefusesBytesThatDoNotFillTheShape) {
   const TensorView wrong{DType::kF32, {3}, kTwoFloats.bytes};
-  EXPECT_THAT([&] { write_safetensors(file(), {{"a", wrong}}); },
-              ThrowsMessage<ShapeError>(HasSubstr("a: F32 [3] does not fill 8 bytes")));
+  EXPECT_THAT(
+      [&] {
+        write_safetensors(file(), {{"a", wrong}});
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("a: F32 [3] does not fill 8 bytes")));
 }
 
 TEST_F(Safetensors, ReadsWhatTheReferenceWriterWrites) {

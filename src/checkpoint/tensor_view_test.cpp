@@ -67,8 +67,11 @@ TEST(TensorView, RefusesTheWrongDtypeByName) {
 }
 
 TEST(TensorView, RefusesValuesThatDoNotFillTheShape) {
-  EXPECT_THAT([] { make_tensor({2, 2}, std::vector<float>{1, 2, 3}); },
-              ThrowsMessage<ShapeError>(HasSubstr("shape [2, 2] expects 4 values, found 3")));
+  EXPECT_THAT(
+      [] {
+        make_tensor({2, 2}, std::vector<float>{1, 2, 3});
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("shape [2, 2] expects 4 values, found 3")));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // The only file that includes CLI11.
+#include <fmt/format.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -101,7 +101,9 @@ int run_guarded(int (*action)(std::span<const std::string>), std::span<const std
 
 int run_command_line(std::span<const Command> commands, std::span<const std::string> arguments) {
   const auto print_help = [&] {
-    fmt::print("speculators {}: from prompts to a served, measured speculator\n\nUsage: speculators COMMAND [OPTIONS]\n\n", kVersion);
+    fmt::print(
+        "speculators {}: from prompts to a served, measured speculator\n\nUsage: speculators COMMAND [OPTIONS]\n\n",
+        kVersion);
     for (const Command& command : commands) fmt::print("  {:<24}{}\n", command.name, command.summary);
     fmt::print("\n`speculators COMMAND --help` lists the options of a command; `--version` prints the version.\n");
   };
@@ -117,7 +119,8 @@ int run_command_line(std::span<const Command> commands, std::span<const std::str
   }
   std::vector<std::string> known;
   for (const Command& command : commands) known.emplace_back(command.name);
-  fmt::print(stderr, "speculators: unknown command '{}'{} (speculators --help lists all)\n", name, did_you_mean(name, known));
+  fmt::print(stderr, "speculators: unknown command '{}'{} (speculators --help lists all)\n", name,
+             did_you_mean(name, known));
   return 2;
 }
 

@@ -9,7 +9,8 @@
 
 namespace speculators {
 
-// Sets every option that the file names and no flag has set. Throws DataError for broken YAML, UsageError for unknown keys.
+// Sets every option that the file names and no flag has set. Throws DataError for broken YAML, UsageError for unknown
+// keys.
 void apply_config_file(const std::string& path, std::string_view command, OptionList& options);
 
 }  // namespace speculators

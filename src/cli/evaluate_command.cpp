@@ -20,7 +20,9 @@ struct EvaluateCommand {
   int64_t seed = 0;
   EvaluationOptions evaluation;
 
-  static CommandText text() { return {"evaluate", "Measure plain against speculative decoding on the same prompts, interleaved."}; }
+  static CommandText text() {
+    return {"evaluate", "Measure plain against speculative decoding on the same prompts, interleaved."};
+  }
   template <class Visitor>
   void options(Visitor&& option) {
     option("speculator", speculator, "speculator folder");
@@ -48,14 +50,16 @@ struct EvaluateCommand {
     const auto model = load_verifier(verifier_folder);
     const Tokenizer tokenizer = Tokenizer::load(verifier_folder);
     const auto list = read_evaluation_prompts(prompts, limit_per_kind, tokenizer, ChatTemplate::load(verifier_folder));
-    for (const int64_t id : model->config().eos_token_ids) evaluation.stop_token_ids.push_back(static_cast<int32_t>(id));
+    for (const int64_t id : model->config().eos_token_ids)
+      evaluation.stop_token_ids.push_back(static_cast<int32_t>(id));
     evaluation.sampling.seed = static_cast<uint64_t>(seed);
 
     const EvaluationReport report = evaluate(*model, *proposer, list, evaluation);
     const EvaluationSetting setting{.speculator_type = loaded.algorithm,
                                     .checkpoint = speculator,
                                     .verifier = verifier_folder.string(),
-                                    .proposal_length = evaluation.proposal_length < 0 ? proposer->max_proposal_length() : evaluation.proposal_length,
+                                    .proposal_length = evaluation.proposal_length < 0 ? proposer->max_proposal_length()
+                                                                                      : evaluation.proposal_length,
                                     .options = evaluation};
     if (json) write_json(*json, report_json(report, setting));
     if (csv) write_file(*csv, report_csv(report));
@@ -68,8 +72,10 @@ struct EvaluateCommand {
   void check() const {
     if (speculator.empty()) throw UsageError("--speculator: expected a speculator folder");
     if (prompts.empty()) throw UsageError("--prompts: expected a .jsonl or .json file");
-    if (evaluation.max_tokens < 1) throw UsageError(fmt::format("--max-tokens: expected at least 1, found {}", evaluation.max_tokens));
-    if (evaluation.concurrency < 1) throw UsageError(fmt::format("--concurrency: expected at least 1, found {}", evaluation.concurrency));
+    if (evaluation.max_tokens < 1)
+      throw UsageError(fmt::format("--max-tokens: expected at least 1, found {}", evaluation.max_tokens));
+    if (evaluation.concurrency < 1)
+      throw UsageError(fmt::format("--concurrency: expected at least 1, found {}", evaluation.concurrency));
   }
 };
 

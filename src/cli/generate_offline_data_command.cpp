@@ -9,7 +9,9 @@ namespace speculators {
 namespace {
 
 struct GenerateOfflineDataCommand : GenerateOfflineDataOptions {
-  static CommandText text() { return {"generate-offline-data", "Run the verifier over a prepared data set and keep its hidden states."}; }
+  static CommandText text() {
+    return {"generate-offline-data", "Run the verifier over a prepared data set and keep its hidden states."};
+  }
   int run() {
     const GenerateOfflineDataReport report = generate_offline_data(*this);
     fmt::print("{}", describe(report));
@@ -19,6 +21,8 @@ struct GenerateOfflineDataCommand : GenerateOfflineDataOptions {
 
 }  // namespace
 
-int run_generate_offline_data_command(Arguments arguments) { return run_command<GenerateOfflineDataCommand>(arguments); }
+int run_generate_offline_data_command(Arguments arguments) {
+  return run_command<GenerateOfflineDataCommand>(arguments);
+}
 
 }  // namespace speculators

@@ -11,7 +11,9 @@ namespace {
 
 struct ImportGgufCommand {
   std::string file, output;
-  static CommandText text() { return {"import-gguf", "Turn a GGUF model into a Hugging Face folder.", "The first argument is the file."}; }
+  static CommandText text() {
+    return {"import-gguf", "Turn a GGUF model into a Hugging Face folder.", "The first argument is the file."};
+  }
   template <class Visitor>
   void options(Visitor&& option) {
     option("file", file, "the .gguf file (or the first argument)");

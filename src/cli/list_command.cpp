@@ -13,7 +13,8 @@ struct ListCommand {
   template <class Visitor>
   void options(Visitor&&) {}
   int run() {
-    for (const DraftAlgorithm& algorithm : draft_algorithms()) fmt::print("{:<12}{}\n", algorithm.name, algorithm.summary);
+    for (const DraftAlgorithm& algorithm : draft_algorithms())
+      fmt::print("{:<12}{}\n", algorithm.name, algorithm.summary);
     return 0;
   }
 };

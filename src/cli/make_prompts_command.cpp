@@ -17,7 +17,9 @@ struct MakePromptsCommand {
   std::string output;
   PromptRequest request{.kinds = prompt_kinds(), .count = 100, .seed = 1};
   int64_t seed = 1;
-  static CommandText text() { return {"make-prompts", "Write prompts of several kinds from templates, as JSON lines."}; }
+  static CommandText text() {
+    return {"make-prompts", "Write prompts of several kinds from templates, as JSON lines."};
+  }
   template <class Visitor>
   void options(Visitor&& option) {
     option("output", output, ".jsonl file to write");
@@ -33,7 +35,8 @@ struct MakePromptsCommand {
     request.seed = static_cast<uint64_t>(seed);
     std::string lines;
     const auto prompts = make_prompts(request);
-    for (const Prompt& prompt : prompts) lines += Json{{"id", prompt.id}, {"kind", prompt.kind}, {"prompt", prompt.text}}.dump() + "\n";
+    for (const Prompt& prompt : prompts)
+      lines += Json{{"id", prompt.id}, {"kind", prompt.kind}, {"prompt", prompt.text}}.dump() + "\n";
     write_file(output, lines);
     fmt::print("{}: {} prompts\n", output, prompts.size());
     return 0;

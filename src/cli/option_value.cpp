@@ -99,7 +99,8 @@ std::vector<std::string> option_texts(const Option& option) {
 }
 
 bool is_list(const Option& option) {
-  return std::visit([](auto* field) { return FieldTraits<std::remove_pointer_t<decltype(field)>>::kList; }, option.field);
+  return std::visit([](auto* field) { return FieldTraits<std::remove_pointer_t<decltype(field)>>::kList; },
+                    option.field);
 }
 
 bool is_flag(const Option& option) { return type_name(option) == "BOOL"; }

@@ -22,7 +22,9 @@ std::string utc_now() {
 }
 
 struct TrainCommand : TrainOptions {
-  static CommandText text() { return {"train", "Train a draft on kept hidden states and save it in the speculators format."}; }
+  static CommandText text() {
+    return {"train", "Train a draft on kept hidden states and save it in the speculators format."};
+  }
 
   // What a flag or a file gave, so that run.yaml reproduces the run.
   void note_set(const OptionList& options) { run_yaml = dump_config("train", options, /*only_set=*/true); }
@@ -30,7 +32,8 @@ struct TrainCommand : TrainOptions {
   int run() {
     install_stop_handlers();  // the module has its own
     const std::string provenance = fmt::format("# Timestamp: {}\n# speculators {}\n", utc_now(), kVersion);
-    const TrainReport report = train(*this, {{"run.yaml", run_yaml}, {"train_command.txt", provenance + command_line()}});
+    const TrainReport report =
+        train(*this, {{"run.yaml", run_yaml}, {"train_command.txt", provenance + command_line()}});
     if (report.already_trained) fmt::print("trained already ({} steps)\n", report.num_steps);
     fmt::print("checkpoint: {}\n", report.checkpoint.string());
     return 0;

@@ -14,7 +14,8 @@ int run_training_command(const char* name, std::span<const std::string> argument
   const fs::path module = fs::read_symlink("/proc/self/exe").parent_path() / "libspeculators_training.so";
   void* library = ::dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    throw DataError(fmt::format("{}: cannot load the training module: {}; build it with ./test.sh", module.string(), ::dlerror()));
+    throw DataError(
+        fmt::format("{}: cannot load the training module: {}; build it with ./test.sh", module.string(), ::dlerror()));
   }
   using Run = int (*)(const char*, int, const char* const*);
   const auto run = reinterpret_cast<Run>(::dlsym(library, "speculators_run_training_command"));

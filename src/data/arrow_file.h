@@ -12,24 +12,22 @@
 
 namespace speculators {
 
-inline void check_arrow(const arrow::Status &status, const fs::path &path) {
-  if (!status.ok())
-    throw DataError(fmt::format("{}: {}; is the file complete?", path.string(),
-                                status.message()));
+inline void check_arrow(const arrow::Status& status, const fs::path& path) {
+  if (!status.ok()) throw DataError(fmt::format("{}: {}; is the file complete?", path.string(), status.message()));
 }
 
-template <class T> T take_arrow(arrow::Result<T> result, const fs::path &path) {
+template <class T>
+T take_arrow(arrow::Result<T> result, const fs::path& path) {
   check_arrow(result.status(), path);
   return std::move(result).ValueOrDie();
 }
 
 // Bytes go to the disk under a temporary name; commit() gives the file its own.
 class ArrowSink : public arrow::io::OutputStream {
-public:
-  explicit ArrowSink(const fs::path &path) : file_(path) {}
-  arrow::Status Write(const void *data, int64_t size) override {
-    file_.write(
-        {static_cast<const std::byte *>(data), static_cast<size_t>(size)});
+ public:
+  explicit ArrowSink(const fs::path& path) : file_(path) {}
+  arrow::Status Write(const void* data, int64_t size) override {
+    file_.write({static_cast<const std::byte*>(data), static_cast<size_t>(size)});
     position_ += size;
     return arrow::Status::OK();
   }
@@ -41,10 +39,10 @@ public:
   bool closed() const override { return closed_; }
   void commit() { file_.commit(); }
 
-private:
+ private:
   AtomicFile file_;
   int64_t position_ = 0;
   bool closed_ = false;
 };
 
-} // namespace speculators
+}  // namespace speculators

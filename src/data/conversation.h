@@ -23,8 +23,8 @@ namespace speculators {
 // {"type": "text", "text"} parts. Arguments of tool calls are JSON values, not
 // JSON text.
 struct Conversation {
-  std::string id;   // row `id`, else `uuid`, else a hash of the row
-  std::string kind; // row `kind` or `category`; may be empty
+  std::string id;    // row `id`, else `uuid`, else a hash of the row
+  std::string kind;  // row `kind` or `category`; may be empty
   std::vector<Json> messages;
   std::optional<Json> tools;
 };
@@ -46,30 +46,28 @@ struct RowError : DataError {
 
 // What the reader had to mend.
 struct RowWarnings {
-  int64_t num_unknown_roles = 0; // became assistant
+  int64_t num_unknown_roles = 0;  // became assistant
   std::string first_unknown_role;
-  int64_t num_invalid_tools = 0; // not JSON; left out
-  void add(const RowWarnings &other);
+  int64_t num_invalid_tools = 0;  // not JSON; left out
+  void add(const RowWarnings& other);
 };
 
 // Understands `conversations` or `messages` (role/content or from/value),
 // `prompt` (text or list of messages), and `input_ids` + `loss_mask`. Throws
 // RowError for conversations it cannot use, and DataError for anything else:
 // other keys, masks of another length. Messages start with `place`.
-DataRow parse_row(const Json &row, const std::string &place,
-                  RowWarnings &warnings);
+DataRow parse_row(const Json& row, const std::string& place, RowWarnings& warnings);
 
 // Calls `take` for every row of a .jsonl or .json file (a list), or of every
 // such file below a folder, sorted by path.
-void read_rows(const fs::path &source, RowWarnings &warnings,
-               const std::function<void(DataRow)> &take);
+void read_rows(const fs::path& source, RowWarnings& warnings, const std::function<void(DataRow)>& take);
 
 // Joins the text parts of every message with line breaks, for templates that
 // expect `content` to be text.
-void join_text_parts(std::vector<Json> &messages);
+void join_text_parts(std::vector<Json>& messages);
 
 // 16 hex digits of FNV-1a over the canonical JSON (sorted keys): names rows
 // that have no id.
-std::string row_hash(const Json &row);
+std::string row_hash(const Json& row);
 
-} // namespace speculators
+}  // namespace speculators

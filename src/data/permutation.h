@@ -17,9 +17,8 @@ template <class T>
 std::vector<T> shuffled(std::vector<T> items, uint64_t seed) {
   std::vector<T> result;
   result.reserve(items.size());
-  for (const size_t i : numpy_permutation(seed, items.size()))
-    result.push_back(std::move(items[i]));
+  for (const size_t i : numpy_permutation(seed, items.size())) result.push_back(std::move(items[i]));
   return result;
 }
 
-} // namespace speculators
+}  // namespace speculators

@@ -18,10 +18,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-std::string turns(const std::string &question, const std::string &answer) {
-  return Json{{"messages",
-               {{{"role", "user"}, {"content", question}},
-                {{"role", "assistant"}, {"content", answer}}}}}
+std::string turns(const std::string& question, const std::string& answer) {
+  return Json{{"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}}}
              .dump() +
          "\n";
 }
@@ -29,14 +27,12 @@ std::string turns(const std::string &question, const std::string &answer) {
 // Question i, answer of i + 1 letters.
 std::string rows(int count) {
   std::string lines;
-  for (int i = 0; i < count; ++i)
-    lines += turns("q" + std::to_string(i),
-                   std::string(static_cast<size_t>(i) + 1, 'x'));
+  for (int i = 0; i < count; ++i) lines += turns("q" + std::to_string(i), std::string(static_cast<size_t>(i) + 1, 'x'));
   return lines;
 }
 
 class PrepareData : public testing::Test {
-protected:
+ protected:
   PrepareData() {
     put_tiny_model(folder_);
     options_.model = (folder_ / "model").string();
@@ -44,24 +40,23 @@ protected:
     options_.data = {(folder_ / "rows.jsonl").string()};
     options_.num_preprocessing_workers = 3;
   }
-  PrepareDataReport prepare(const std::string &lines) {
+  PrepareDataReport prepare(const std::string& lines) {
     folder_.put("rows.jsonl", lines);
     return prepare_data(options_);
   }
-  template <class Error> std::string error_of(const std::string &lines) {
+  template <class Error>
+  std::string error_of(const std::string& lines) {
     try {
       prepare(lines);
-    } catch (const Error &error) {
+    } catch (const Error& error) {
       return error.what();
     }
     return "no error";
   }
   std::map<std::string, std::string> contents() const {
     std::map<std::string, std::string> files;
-    for (const auto &entry :
-         fs::recursive_directory_iterator(folder_ / "out")) {
-      if (entry.is_regular_file())
-        files[entry.path().filename().string()] = read_file(entry.path());
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+      if (entry.is_regular_file()) files[entry.path().filename().string()] = read_file(entry.path());
     }
     return files;
   }
@@ -69,9 +64,8 @@ protected:
   // has n + 1 supervised tokens.
   std::vector<int64_t> order() const {
     std::vector<int64_t> lengths;
-    for (const Sample &sample : read_dataset(folder_ / "out")) {
-      lengths.push_back(
-          std::count(sample.loss_mask.begin(), sample.loss_mask.end(), 1) - 2);
+    for (const Sample& sample : read_dataset(folder_ / "out")) {
+      lengths.push_back(std::count(sample.loss_mask.begin(), sample.loss_mask.end(), 1) - 2);
     }
     return lengths;
   }
@@ -85,10 +79,9 @@ TEST_F(PrepareData, WritesTheDataSetAndTheFrequenciesOfSupervisedTokens) {
   EXPECT_EQ(report.num_samples, 3);
   EXPECT_EQ(report.num_supervised, 2 + 3 + 4);
   EXPECT_EQ(report.num_tokens,
-            3 * 9 + 2 + 3 + 4); // <turn>u:q0<end><turn>a: are 9
+            3 * 9 + 2 + 3 + 4);  // <turn>u:q0<end><turn>a: are 9
   EXPECT_THAT(read_dataset(folder_ / "out"), SizeIs(3));
-  EXPECT_EQ(read_token_freq(folder_ / "out/token_freq.pt"),
-            (std::map<int64_t, int64_t>{{'x', 6}, {kEnd, 3}}));
+  EXPECT_EQ(read_token_freq(folder_ / "out/token_freq.pt"), (std::map<int64_t, int64_t>{{'x', 6}, {kEnd, 3}}));
 }
 
 TEST_F(PrepareData, ShufflesTwiceAsUpstreamDoes) {
@@ -126,8 +119,7 @@ TEST_F(PrepareData, ASecondRunFindsItsDataSet) {
 
 TEST_F(PrepareData, OtherInputDoesNotPassForTheSameDataSet) {
   prepare(rows(3));
-  EXPECT_THAT(error_of<UsageError>(rows(4)),
-              HasSubstr("holds something else than this data set"));
+  EXPECT_THAT(error_of<UsageError>(rows(4)), HasSubstr("holds something else than this data set"));
   options_.seq_length = 100;
   EXPECT_THAT(error_of<UsageError>(rows(3)), HasSubstr("pass --overwrite"));
 }
@@ -137,60 +129,50 @@ TEST_F(PrepareData, OverwriteReplacesADataSetAndNothingElse) {
   options_.overwrite = true;
   EXPECT_EQ(prepare(rows(5)).num_samples, 5);
   folder_.put("out/thesis.txt", "years of work");
-  EXPECT_THAT(error_of<UsageError>(rows(6)),
-              HasSubstr("thesis.txt: not a file of a prepared data set"));
+  EXPECT_THAT(error_of<UsageError>(rows(6)), HasSubstr("thesis.txt: not a file of a prepared data set"));
   EXPECT_THAT(read_dataset(folder_ / "out"), SizeIs(5));
 }
 
 TEST_F(PrepareData, MaxSamplesCutsEverySourceBeforeAndTheUnionAfter) {
   options_.max_samples = 2;
   const auto report = prepare(rows(10));
-  EXPECT_EQ(report.num_rows_unread, 4); // 3 * 2 rows are read
+  EXPECT_EQ(report.num_rows_unread, 4);  // 3 * 2 rows are read
   EXPECT_EQ(report.num_beyond_maximum, 4);
   EXPECT_EQ(report.num_samples, 2);
 }
 
 TEST_F(PrepareData, DropsAreCountedByReason) {
-  options_.seq_length = 12; // the prompt of 9 and 3 tokens of the answer
+  options_.seq_length = 12;  // the prompt of 9 and 3 tokens of the answer
   options_.minimum_valid_tokens = 3;
-  const std::string image =
-      R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})";
-  const auto report = prepare(
-      rows(4) + turns("a question that is too long", "x") + image + "\n" +
-      "{\"messages\": [{\"role\": \"user\", \"content\": \"only\"}]}\n" +
-      "{\"id\": \"t\", \"input_ids\": [1, 2], \"loss_mask\": [0, 0]}\n");
+  const std::string image = R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})";
+  const auto report = prepare(rows(4) + turns("a question that is too long", "x") + image + "\n" +
+                              "{\"messages\": [{\"role\": \"user\", \"content\": \"only\"}]}\n" +
+                              "{\"id\": \"t\", \"input_ids\": [1, 2], \"loss_mask\": [0, 0]}\n");
   EXPECT_EQ(report.num_rows_in, 8);
-  EXPECT_EQ(report.num_samples, 3);       // answers of 2, 3 and 4 letters
-  EXPECT_EQ(report.num_below_minimum, 1); // the answer of 1 letter
+  EXPECT_EQ(report.num_samples, 3);        // answers of 2, 3 and 4 letters
+  EXPECT_EQ(report.num_below_minimum, 1);  // the answer of 1 letter
   EXPECT_EQ(report.mask.num_clipped,
-            2); // 3 and 4 letters and the terminator do not fit
-  EXPECT_EQ(report.mask.num_context_full, 1); // the long question
-  EXPECT_EQ(report.num_unusable, 1);          // the image
+            2);                                // 3 and 4 letters and the terminator do not fit
+  EXPECT_EQ(report.mask.num_context_full, 1);  // the long question
+  EXPECT_EQ(report.num_unusable, 1);           // the image
   EXPECT_THAT(report.first_unusable, HasSubstr("a part of type 'image'"));
   EXPECT_EQ(report.num_without_samples,
-            2); // the long question and the conversation without answer
-  EXPECT_EQ(report.num_unsupervised, 1); // the tokenised row
-  EXPECT_EQ(report.num_samples,
-            report.mask.num_turns - report.mask.num_context_full -
-                report.num_unsupervised - report.num_below_minimum -
-                report.num_beyond_maximum);
+            2);                           // the long question and the conversation without answer
+  EXPECT_EQ(report.num_unsupervised, 1);  // the tokenised row
+  EXPECT_EQ(report.num_samples, report.mask.num_turns - report.mask.num_context_full - report.num_unsupervised -
+                                    report.num_below_minimum - report.num_beyond_maximum);
 }
 
 TEST_F(PrepareData, TheDescriptionTellsEveryCount) {
   options_.seq_length = 11;
-  const std::string text = describe(
-      prepare(rows(2) + turns("much too long a question", "x")), "out");
+  const std::string text = describe(prepare(rows(2) + turns("much too long a question", "x")), "out");
   EXPECT_THAT(text, HasSubstr("out: 2 samples from 3 rows"));
-  EXPECT_THAT(
-      text,
-      HasSubstr("1 turns left out: the history alone fills --seq-length"));
-  EXPECT_THAT(text,
-              HasSubstr("1 samples clipped inside the answer by --seq-length"));
+  EXPECT_THAT(text, HasSubstr("1 turns left out: the history alone fills --seq-length"));
+  EXPECT_THAT(text, HasSubstr("1 samples clipped inside the answer by --seq-length"));
 }
 
 TEST_F(PrepareData, TheFirstSampleIsShownInColours) {
-  EXPECT_EQ(prepare(rows(1)).first_sample,
-            "\033[90m<turn>u:q0<end><turn>a:\033[38;5;153mx<end>\033[0m");
+  EXPECT_EQ(prepare(rows(1)).first_sample, "\033[90m<turn>u:q0<end><turn>a:\033[38;5;153mx<end>\033[0m");
 }
 
 TEST_F(PrepareData, TokenisedRowsNeedNoChatTemplate) {
@@ -204,15 +186,16 @@ TEST_F(PrepareData, TokenisedRowsNeedNoChatTemplate) {
 }
 
 TEST_F(PrepareData, TextPartsAreJoinedForTemplatesThatExpectText) {
-  const auto report = prepare(
-      R"({"messages": [{"role": "user", "content": ["a", "b"]}, {"role": "assistant", "content": ["c"]}]})");
+  const auto report =
+      prepare(R"({"messages": [{"role": "user", "content": ["a", "b"]}, {"role": "assistant", "content": ["c"]}]})");
   EXPECT_THAT(report.first_sample, HasSubstr("<turn>u:a\nb<end>"));
 }
 
 TEST_F(PrepareData, ConversationsThatDoNotRenderAreCountedNotFatal) {
-  put_tiny_model(folder_, "{% if messages[0].content == 'q1' %}{{ "
-                          "raise_exception('bad') }}{% endif %}" +
-                              std::string(kPlainTemplate));
+  put_tiny_model(folder_,
+                 "{% if messages[0].content == 'q1' %}{{ "
+                 "raise_exception('bad') }}{% endif %}" +
+                     std::string(kPlainTemplate));
   const auto report = prepare(rows(3));
   EXPECT_EQ(report.num_samples, 2);
   EXPECT_EQ(report.mask.num_failed, 1);
@@ -222,22 +205,19 @@ TEST_F(PrepareData, ConversationsThatDoNotRenderAreCountedNotFatal) {
 TEST_F(PrepareData, DamageIsFatalAndNamesTheLine) {
   EXPECT_THAT(error_of<DataError>(rows(2) + "{\"messages\": [\n"),
               HasSubstr("rows.jsonl:3: expected one JSON object a line"));
-  EXPECT_THAT(error_of<DataError>(rows(2) +
-                                  "{\"input_ids\": [1], \"loss_mask\": []}\n"),
+  EXPECT_THAT(error_of<DataError>(rows(2) + "{\"input_ids\": [1], \"loss_mask\": []}\n"),
               HasSubstr("rows.jsonl:3: loss_mask"));
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
 TEST_F(PrepareData, TokensOutsideTheVocabularyAreFatal) {
-  EXPECT_THAT(
-      error_of<DataError>("{\"input_ids\": [1, 260], \"loss_mask\": [0, 1]}\n"),
-      HasSubstr("token id 260 is outside the tokenizer's vocabulary of 260"));
+  EXPECT_THAT(error_of<DataError>("{\"input_ids\": [1, 260], \"loss_mask\": [0, 1]}\n"),
+              HasSubstr("token id 260 is outside the tokenizer's vocabulary of 260"));
 }
 
 TEST_F(PrepareData, AnEmptyResultIsAnErrorUnlessAllowed) {
   const std::string only_user = "{\"prompt\": \"x\"}\n";
-  EXPECT_THAT(error_of<DataError>(only_user),
-              HasSubstr("pass --allow-empty-output"));
+  EXPECT_THAT(error_of<DataError>(only_user), HasSubstr("pass --allow-empty-output"));
   options_.allow_empty_output = true;
   EXPECT_EQ(prepare(only_user).num_samples, 0);
   EXPECT_THAT(read_dataset(folder_ / "out"), SizeIs(0));
@@ -249,8 +229,7 @@ TEST_F(PrepareData, ChatTemplateKwargsReachTheTemplate) {
   EXPECT_THAT(prepare(rows(1)).first_sample, HasSubstr("M<turn>u:"));
   options_.chat_template_kwargs = "[1]";
   options_.overwrite = true;
-  EXPECT_THAT(error_of<UsageError>(rows(1)),
-              HasSubstr("--chat-template-kwargs: expected a JSON object"));
+  EXPECT_THAT(error_of<UsageError>(rows(1)), HasSubstr("--chat-template-kwargs: expected a JSON object"));
 }
 
 TEST_F(PrepareData, TokenFrequenciesGoWhereTheyAreAskedFor) {
@@ -278,14 +257,11 @@ TEST_F(PrepareData, KeptHiddenStatesAreLinkedByTheirRow) {
       "{\"id\": \"a\", \"input_ids\": [1, 2], \"loss_mask\": [0, 1]}\n"
       "{\"id\": \"b\", \"input_ids\": [1, 2, 3], \"loss_mask\": [0, 1, 1]}\n");
   EXPECT_EQ(report.num_hidden_states,
-            1); // b was clipped: its states no longer fit
+            1);  // b was clipped: its states no longer fit
   const auto samples = read_dataset(folder_ / "out");
   ASSERT_THAT(samples, SizeIs(2));
   const bool first = fs::exists(folder_ / "out/hidden_states/hs_0.safetensors");
-  EXPECT_EQ(
-      read_file(folder_ / ("out/hidden_states/hs_" +
-                           std::string(first ? "0" : "1") + ".safetensors")),
-      "A");
+  EXPECT_EQ(read_file(folder_ / ("out/hidden_states/hs_" + std::string(first ? "0" : "1") + ".safetensors")), "A");
 }
 
 TEST_F(PrepareData, ASlashAtTheEndOfTheOutputChangesNothing) {
@@ -296,12 +272,10 @@ TEST_F(PrepareData, ASlashAtTheEndOfTheOutputChangesNothing) {
 
 TEST_F(PrepareData, WrongOptionsAreNamed) {
   options_.seq_length = 1;
-  EXPECT_THAT(error_of<UsageError>(rows(1)),
-              HasSubstr("--seq-length: expected at least 2, found 1"));
+  EXPECT_THAT(error_of<UsageError>(rows(1)), HasSubstr("--seq-length: expected at least 2, found 1"));
   options_.seq_length = 8;
   options_.minimum_valid_tokens = -1;
-  EXPECT_THAT(error_of<UsageError>(rows(1)),
-              HasSubstr("--minimum-valid-tokens"));
+  EXPECT_THAT(error_of<UsageError>(rows(1)), HasSubstr("--minimum-valid-tokens"));
   options_.minimum_valid_tokens.reset();
   options_.data.clear();
   EXPECT_THAT(error_of<UsageError>(rows(1)), HasSubstr("--data"));
@@ -330,11 +304,10 @@ TEST_F(PrepareData, SurvivesBeingKilledAtAnyMoment) {
     prepare_data(options_);
     EXPECT_EQ(contents(), undisturbed);
   }
-  for (const auto &entry : fs::directory_iterator(folder_.path())) {
-    EXPECT_FALSE(entry.path().filename().string().starts_with('.'))
-        << entry.path();
+  for (const auto& entry : fs::directory_iterator(folder_.path())) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with('.')) << entry.path();
   }
 }
 
-} // namespace
-} // namespace speculators
+}  // namespace
+}  // namespace speculators

@@ -10,13 +10,12 @@
 namespace speculators {
 
 struct Prompt {
-  std::string id; // "code-7-0012": kind, seed, number
+  std::string id;  // "code-7-0012": kind, seed, number
   std::string kind;
   std::string text;
 };
 
-const std::vector<std::string> &
-prompt_kinds(); // "arithmetic", "code", "explanation"
+const std::vector<std::string>& prompt_kinds();  // "arithmetic", "code", "explanation"
 
 // `count` different prompts of every kind. Throws UsageError for an unknown
 // kind and when a kind's templates cannot give that many different texts.
@@ -24,11 +23,11 @@ prompt_kinds(); // "arithmetic", "code", "explanation"
 // `exclude_count` give.
 struct PromptRequest {
   std::vector<std::string> kinds;
-  int64_t count = 0; // of each kind
+  int64_t count = 0;  // of each kind
   uint64_t seed = 0;
   int64_t exclude_seed = -1;
   int64_t exclude_count = 0;
 };
-std::vector<Prompt> make_prompts(const PromptRequest &request);
+std::vector<Prompt> make_prompts(const PromptRequest& request);
 
-} // namespace speculators
+}  // namespace speculators

@@ -14,16 +14,13 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-std::vector<std::string> texts_of(const PromptRequest &request) {
+std::vector<std::string> texts_of(const PromptRequest& request) {
   std::vector<std::string> texts;
-  for (const Prompt &prompt : make_prompts(request))
-    texts.push_back(prompt.text);
+  for (const Prompt& prompt : make_prompts(request)) texts.push_back(prompt.text);
   return texts;
 }
 
-std::set<std::string> unique(const std::vector<std::string> &texts) {
-  return {texts.begin(), texts.end()};
-}
+std::set<std::string> unique(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
 TEST(MakePrompts, SameSeedGivesSamePrompts) {
   const PromptRequest request{.kinds = prompt_kinds(), .count = 20, .seed = 3};
@@ -31,42 +28,32 @@ TEST(MakePrompts, SameSeedGivesSamePrompts) {
 }
 
 TEST(MakePrompts, EveryKindHasThousandsOfDifferentTexts) {
-  for (const std::string &kind : prompt_kinds()) {
-    EXPECT_THAT(unique(texts_of({.kinds = {kind}, .count = 3000, .seed = 1})),
-                SizeIs(3000))
-        << kind;
+  for (const std::string& kind : prompt_kinds()) {
+    EXPECT_THAT(unique(texts_of({.kinds = {kind}, .count = 3000, .seed = 1})), SizeIs(3000)) << kind;
   }
 }
 
 TEST(MakePrompts, MoreThanThereAreIsAnError) {
-  EXPECT_THROW(make_prompts({.kinds = {"explanation"}, .count = 100'000}),
-               UsageError);
+  EXPECT_THROW(make_prompts({.kinds = {"explanation"}, .count = 100'000}), UsageError);
 }
 
 TEST(MakePrompts, HeldOutSeedSharesNoText) {
-  const auto train =
-      unique(texts_of({.kinds = prompt_kinds(), .count = 500, .seed = 1}));
-  const auto held_out = texts_of({.kinds = prompt_kinds(),
-                                  .count = 200,
-                                  .seed = 2,
-                                  .exclude_seed = 1,
-                                  .exclude_count = 500});
+  const auto train = unique(texts_of({.kinds = prompt_kinds(), .count = 500, .seed = 1}));
+  const auto held_out =
+      texts_of({.kinds = prompt_kinds(), .count = 200, .seed = 2, .exclude_seed = 1, .exclude_count = 500});
   EXPECT_THAT(held_out, SizeIs(600));
-  for (const std::string &text : held_out)
-    EXPECT_FALSE(train.contains(text)) << text;
+  for (const std::string& text : held_out) EXPECT_FALSE(train.contains(text)) << text;
 }
 
 TEST(MakePrompts, IdsTellKindSeedAndNumber) {
-  const auto prompts =
-      make_prompts({.kinds = {"code", "arithmetic"}, .count = 2, .seed = 7});
+  const auto prompts = make_prompts({.kinds = {"code", "arithmetic"}, .count = 2, .seed = 7});
   EXPECT_EQ(prompts[1].id, "code-7-0001");
   EXPECT_EQ(prompts[2].id, "arithmetic-7-0000");
   EXPECT_EQ(prompts[2].kind, "arithmetic");
 }
 
 TEST(MakePrompts, NoSlotIsLeftOpen) {
-  const auto texts =
-      texts_of({.kinds = prompt_kinds(), .count = 500, .seed = 5});
+  const auto texts = texts_of({.kinds = prompt_kinds(), .count = 500, .seed = 5});
   EXPECT_THAT(texts, Each(Not(HasSubstr("{"))));
   EXPECT_THAT(texts, Each(Not(HasSubstr("}"))));
 }
@@ -75,10 +62,10 @@ TEST(MakePrompts, UnknownKindSuggestsTheNearest) {
   try {
     make_prompts({.kinds = {"cod"}, .count = 1});
     FAIL();
-  } catch (const UsageError &error) {
+  } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("did you mean code?"));
   }
 }
 
-} // namespace
-} // namespace speculators
+}  // namespace
+}  // namespace speculators

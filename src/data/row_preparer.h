@@ -23,43 +23,41 @@ struct PreparedRow {
   bool clipped = false;
 };
 
-int64_t num_supervised(const Sample &sample);
+int64_t num_supervised(const Sample& sample);
 
 class RowPreparer {
-public:
+ public:
   // Loads the tokenizer; the chat template only once a conversation asks for
   // it. Throws DataError and UsageError.
-  explicit RowPreparer(const PrepareDataOptions &options);
+  explicit RowPreparer(const PrepareDataOptions& options);
 
   // Rows `order` of `source`. Counts go to `report`. Throws the error of the
   // first row that has one; Interrupted when a stop was requested.
-  std::vector<PreparedRow> run(const RowSource &source,
-                               const std::vector<size_t> &order,
-                               PrepareDataReport &report);
+  std::vector<PreparedRow> run(const RowSource& source, const std::vector<size_t>& order, PrepareDataReport& report);
 
-  const Tokenizer &tokenizer() const { return tokenizer_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
 
-private:
+ private:
   struct Result {
     std::vector<PreparedRow> rows;
     MaskCounts mask;
     RowWarnings warnings;
-    std::string unusable; // the reason, when the row cannot be used
+    std::string unusable;  // the reason, when the row cannot be used
   };
-  Result prepare(const RowSource &source, size_t index) const;
-  PreparedRow prepare(const TokenisedRow &row, MaskCounts &counts) const;
+  Result prepare(const RowSource& source, size_t index) const;
+  PreparedRow prepare(const TokenisedRow& row, MaskCounts& counts) const;
   void load_template();
 
-  const PrepareDataOptions &options_;
+  const PrepareDataOptions& options_;
   Tokenizer tokenizer_;
   std::optional<ChatTemplate> template_;
-  std::string template_error_; // why there is none
+  std::string template_error_;  // why there is none
   bool joins_parts_ = true;
   Json variables_;
 };
 
 // The sample's text for a terminal: supervised tokens in blue, the rest in
 // grey.
-std::string coloured_text(const Sample &sample, const Tokenizer &tokenizer);
+std::string coloured_text(const Sample& sample, const Tokenizer& tokenizer);
 
-} // namespace speculators
+}  // namespace speculators

@@ -8,9 +8,9 @@
 namespace speculators {
 
 struct Sample {
-  std::vector<int32_t> token_ids; // [T]
-  std::vector<uint8_t> loss_mask; // [T], 1 where the token was written by the
-                                  // assistant (its terminator included)
+  std::vector<int32_t> token_ids;  // [T]
+  std::vector<uint8_t> loss_mask;  // [T], 1 where the token was written by the
+                                   // assistant (its terminator included)
 };
 
-} // namespace speculators
+}  // namespace speculators

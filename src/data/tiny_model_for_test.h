@@ -25,7 +25,7 @@ inline std::string tiny_tokenizer_json() {
     vocab[token] = byte;
   }
   Json added = Json::array();
-  const char *const names[] = {"<turn>", "<end>", "<think>", "</think>"};
+  const char* const names[] = {"<turn>", "<end>", "<think>", "</think>"};
   for (int i = 0; i < 4; ++i) {
     added.push_back({{"id", 256 + i},
                      {"content", names[i]},
@@ -35,10 +35,8 @@ inline std::string tiny_tokenizer_json() {
                      {"normalized", false},
                      {"special", true}});
   }
-  const Json byte_level = {{"type", "ByteLevel"},
-                           {"add_prefix_space", false},
-                           {"trim_offsets", true},
-                           {"use_regex", false}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
   return Json{{"version", "1.0"},
               {"added_tokens", added},
               {"normalizer", nullptr},
@@ -58,14 +56,14 @@ inline std::string tiny_tokenizer_json() {
 }
 
 // <turn>u:Hi<end><turn>a:Yo<end>; the generation prompt is <turn>a:
-inline constexpr const char *kPlainTemplate =
+inline constexpr const char* kPlainTemplate =
     "{% for m in messages %}<turn>{{ m.role[0] }}:{{ m.content }}<end>{% "
     "endfor %}"
     "{% if add_generation_prompt %}<turn>a:{% endif %}";
 
 // Like Qwen3: reasoning of turns before the last user is dropped, and the
 // generation prompt opens an empty scaffold.
-inline constexpr const char *kThinkingTemplate =
+inline constexpr const char* kThinkingTemplate =
     "{% set ns = namespace(last=0) %}{% for m in messages %}{% if m.role == "
     "'user' %}{% set ns.last = loop.index0 %}"
     "{% endif %}{% endfor %}{% for m in messages %}<turn>{{ m.role[0] }}:"
@@ -76,33 +74,30 @@ inline constexpr const char *kThinkingTemplate =
 
 // A folder of its own, removed at the end.
 class TemporaryFolder {
-public:
+ public:
   TemporaryFolder() {
-    std::string pattern =
-        (fs::temp_directory_path() / "speculators-data-XXXXXX").string();
+    std::string pattern = (fs::temp_directory_path() / "speculators-data-XXXXXX").string();
     path_ = mkdtemp(pattern.data());
   }
-  TemporaryFolder(const TemporaryFolder &) = delete;
-  TemporaryFolder &operator=(const TemporaryFolder &) = delete;
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   ~TemporaryFolder() { fs::remove_all(path_); }
-  const fs::path &path() const { return path_; }
-  fs::path operator/(const std::string &name) const { return path_ / name; }
-  fs::path put(const std::string &name, const std::string &text) const {
+  const fs::path& path() const { return path_; }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+  fs::path put(const std::string& name, const std::string& text) const {
     make_folders((path_ / name).parent_path());
     write_file(path_ / name, text);
     return path_ / name;
   }
 
-private:
+ private:
   fs::path path_;
 };
 
-inline void put_tiny_model(const TemporaryFolder &folder,
-                           const std::string &chat_template = kPlainTemplate) {
+inline void put_tiny_model(const TemporaryFolder& folder, const std::string& chat_template = kPlainTemplate) {
   folder.put("model/tokenizer.json", tiny_tokenizer_json());
   folder.put("model/tokenizer_config.json", "{}");
-  if (!chat_template.empty())
-    folder.put("model/chat_template.jinja", chat_template);
+  if (!chat_template.empty()) folder.put("model/chat_template.jinja", chat_template);
 }
 
-} // namespace speculators
+}  // namespace speculators

@@ -28,8 +28,8 @@ struct ProposalRequest {
   int64_t first = 0;
   std::span<const int32_t> tokens;
   std::span<const float> aux;
-  int64_t num_tokens = 0;       // K; 0 only feeds the rows
-  float temperature = 0;        // 0: greedy, point masses; else sample and report probabilities
+  int64_t num_tokens = 0;             // K; 0 only feeds the rows
+  float temperature = 0;              // 0: greedy, point masses; else sample and report probabilities
   std::mt19937_64* random = nullptr;  // the request's own generator; used only when temperature > 0
 };
 

@@ -159,16 +159,22 @@ TEST_P(AnyProposer, RejectsRowsToldTwice) {
   Conversation conversation(*proposer_, 7);
   ProposalRequest request = conversation.next(6, 2);
   proposer_->propose({&request, 1});
-  EXPECT_THAT([&] { proposer_->propose({&request, 1}); },
-              ThrowsMessage<ShapeError>(HasSubstr("first: expected 6, the rows told so far, found 0")));
+  EXPECT_THAT(
+      [&] {
+        proposer_->propose({&request, 1});
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("first: expected 6, the rows told so far, found 0")));
 }
 
 TEST_P(AnyProposer, RejectsAuxStatesOfAnotherWidth) {
   Conversation conversation(*proposer_, 7);
   ProposalRequest request = conversation.next(6, 2);
   request.aux = request.aux.subspan(1);
-  EXPECT_THAT([&] { proposer_->propose({&request, 1}); },
-              ThrowsMessage<ShapeError>(HasSubstr("expected 6 x 48 values for 7 tokens, found 287")));
+  EXPECT_THAT(
+      [&] {
+        proposer_->propose({&request, 1});
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("expected 6 x 48 values for 7 tokens, found 287")));
 }
 
 TEST_P(AnyProposer, RejectsIdsOutsideTheVocabularyAndForgetsNothing) {
@@ -177,8 +183,11 @@ TEST_P(AnyProposer, RejectsIdsOutsideTheVocabularyAndForgetsNothing) {
   const std::vector<int32_t> tokens = {1, 2, 40};
   ProposalRequest damaged = request;
   damaged.tokens = tokens;
-  EXPECT_THAT([&] { proposer_->propose({&damaged, 1}); },
-              ThrowsMessage<UsageError>(HasSubstr("expected token ids in [0, 40), found 40")));
+  EXPECT_THAT(
+      [&] {
+        proposer_->propose({&damaged, 1});
+      },
+      ThrowsMessage<UsageError>(HasSubstr("expected token ids in [0, 40), found 40")));
   expect_same(proposer_->propose({&request, 1}).at(0), Conversation(*proposer_, 7).propose(2, 2));
 }
 

@@ -1,5 +1,6 @@
-// TrainBatch: documents packed into one row (by train/collate.h), as handed to a draft's forward; the third struct of the spine.
-// Source: reference algorithms.md 12.5. Dims: T packed tokens (padding included), A aux layers, Dv verifier hidden size.
+// TrainBatch: documents packed into one row (by train/collate.h), as handed to a draft's forward; the third struct of
+// the spine. Source: reference algorithms.md 12.5. Dims: T packed tokens (padding included), A aux layers, Dv verifier
+// hidden size.
 #pragma once
 
 #include <torch/types.h>

@@ -44,8 +44,8 @@ struct NamedParameter {
 class TrainableDraft {
  public:
   virtual ~TrainableDraft() = default;
-  // Loss and metrics of one packed row; the same call serves validation under NoGradGuard. `seed` determines every random
-  // draw of this call (anchors), so a resumed run repeats them.
+  // Loss and metrics of one packed row; the same call serves validation under NoGradGuard. `seed` determines every
+  // random draw of this call (anchors), so a resumed run repeats them.
   virtual LossResult forward(const TrainBatch& batch, uint64_t seed) = 0;
   // Parameters that train, in a fixed order.
   virtual std::vector<NamedParameter> parameters() = 0;

@@ -22,8 +22,8 @@ torch::ScalarType compute_dtype(const DraftTrainingOptions& options) {
 }
 
 Eagle3TrainingOptions eagle3_options(const DraftTrainingOptions& options) {
-  return {options.ttt_steps,        options.ttt_step_loss_decay, nn::parse_loss_spec(*options.loss_fn),
-          compute_dtype(options),   options.compat_upstream,     options.plain_ops};
+  return {options.ttt_steps,      options.ttt_step_loss_decay, nn::parse_loss_spec(*options.loss_fn),
+          compute_dtype(options), options.compat_upstream,     options.plain_ops};
 }
 
 DFlashTrainingOptions dflash_options(const DraftTrainingOptions& options) {
@@ -81,7 +81,8 @@ std::unique_ptr<TrainableDraft> new_eagle3(const TrainableRequest& request, cons
 
 std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, const DraftTrainingOptions& options) {
   if (!options.mask_token_id) {
-    throw UsageError("--mask-token-id: expected a token id for dflash, found none; name a token that answers never hold");
+    throw UsageError(
+        "--mask-token-id: expected a token id for dflash, found none; name a token that answers never hold");
   }
   DFlashConfig config;
   config.layer = layers_of(request, options);
@@ -99,11 +100,14 @@ std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, cons
 void fit_heads(ModelConfig& layer) {
   if (layer.hidden_size % layer.num_attention_heads != 0 && layer.hidden_size % layer.head_dim == 0) {
     layer.num_attention_heads = layer.hidden_size / layer.head_dim;
-    if (layer.num_attention_heads % layer.num_key_value_heads != 0) layer.num_key_value_heads = layer.num_attention_heads;
+    if (layer.num_attention_heads % layer.num_key_value_heads != 0)
+      layer.num_key_value_heads = layer.num_attention_heads;
   }
   if (layer.num_attention_heads % layer.num_key_value_heads != 0) {
-    throw UsageError(fmt::format("verifier: num_attention_heads: expected a multiple of the {} key/value heads, found {}; "
-                                 "give --draft-config", layer.num_key_value_heads, layer.num_attention_heads));
+    throw UsageError(
+        fmt::format("verifier: num_attention_heads: expected a multiple of the {} key/value heads, found {}; "
+                    "give --draft-config",
+                    layer.num_key_value_heads, layer.num_attention_heads));
   }
 }
 
@@ -208,7 +212,8 @@ ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrai
   layer.layer_types.assign(*resolved.num_layers, "sliding_attention");
   for (const int64_t index : resolved.full_attention_indices) {
     if (index < 0 || index >= *resolved.num_layers) {
-      throw UsageError(fmt::format("--full-attention-indices: expected layers in [0, {}), found {}", *resolved.num_layers, index));
+      throw UsageError(
+          fmt::format("--full-attention-indices: expected layers in [0, {}), found {}", *resolved.num_layers, index));
     }
     layer.layer_types[index] = "full_attention";
   }

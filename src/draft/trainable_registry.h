@@ -1,5 +1,6 @@
-// How the trainer gets a draft: one options struct with upstream's flag names, one row per algorithm that can be trained.
-// Source: reference algorithms.md 2.4 (layers synthesised from the verifier) and 19 (defaults that depend on the algorithm).
+// How the trainer gets a draft: one options struct with upstream's flag names, one row per algorithm that can be
+// trained. Source: reference algorithms.md 2.4 (layers synthesised from the verifier) and 19 (defaults that depend on
+// the algorithm).
 #pragma once
 
 #include <cstdint>
@@ -50,15 +51,19 @@ struct DraftTrainingOptions {
     option("draft-arch", draft_arch, "llama or qwen3 layers (default: llama for eagle3, else qwen3)");
     option("draft-hidden-act", draft_hidden_act, "activation of the draft's MLP");
     option("target-layer-ids", target_layer_ids, "aux layers of the verifier (default: 2 n/2 n-3)");
-    option("mask-token-id", mask_token_id, "token that stands for a slot to fill (dflash; default: from the tokenizer)");
-    option("norm-before-residual", norm_before_residual, "eagle3: the residual of the first layer is the normed hidden state");
-    option("embed-requires-grad", embed_requires_grad, "eagle3: recorded in config.json; the embedding stays frozen, as upstream");
+    option("mask-token-id", mask_token_id,
+           "token that stands for a slot to fill (dflash; default: from the tokenizer)");
+    option("norm-before-residual", norm_before_residual,
+           "eagle3: the residual of the first layer is the normed hidden state");
+    option("embed-requires-grad", embed_requires_grad,
+           "eagle3: recorded in config.json; the embedding stays frozen, as upstream");
     option("norm-before-fc", norm_before_fc, "eagle3: one norm over all aux hidden states before fc (default: on)");
     option("fc-norm", fc_norm, "eagle3: one norm per aux hidden state before fc; needs --no-norm-before-fc");
     option("norm-output", norm_output, "eagle3: feed the normed state to the next step (default: on)");
     option("sliding-window", sliding_window, "window of the sliding layers, in tokens");
     option("full-attention-indices", full_attention_indices, "draft layers with full attention; the others slide");
-    option("sliding-window-non-causal", sliding_window_non_causal, "dflash: sliding layers see the whole block (default: off)");
+    option("sliding-window-non-causal", sliding_window_non_causal,
+           "dflash: sliding layers see the whole block (default: off)");
     option("loss-fn", loss_fn, "loss name or JSON of name to weight (default: ce for dflash, else kl_div)");
     option("ttt-steps", ttt_steps, "eagle3: unrolled steps");
     option("ttt-step-loss-decay", ttt_step_loss_decay, "eagle3: loss weight of step t is this to the power t");
@@ -66,9 +71,11 @@ struct DraftTrainingOptions {
     option("block-size", block_size, "dflash: slots of a block (default: 16)");
     option("sample-from-anchor", sample_from_anchor, "dflash: the anchor's slot predicts too (default: off)");
     option("dflash-decay-gamma", dflash_decay_gamma, "decay length of fixed-exp-decay, in slots");
-    option("per-position-loss-weight", per_position_loss_weight, "fixed-exp-decay or dpace (default: dpace for dflash)");
+    option("per-position-loss-weight", per_position_loss_weight,
+           "fixed-exp-decay or dpace (default: dpace for dflash)");
     option("dpace-alpha", dpace_alpha, "smoothing of dpace, in (0, 1]");
-    option("compat-upstream", compat_upstream, "let chains and blocks run over the end of their document, as upstream does");
+    option("compat-upstream", compat_upstream,
+           "let chains and blocks run over the end of their document, as upstream does");
     option("plain-ops", plain_ops, "compute with plain torch operations (slow; for checking)");
     option("compute-dtype", compute_dtype, "float32 or bfloat16 for the matrix products");
   }
@@ -87,7 +94,8 @@ struct TrainableRequest {
 
 // The names, sorted.
 std::vector<std::string> trainable_algorithms();
-// Fills every unset optional with the algorithm's default; throws UsageError for an unknown algorithm or a bad combination.
+// Fills every unset optional with the algorithm's default; throws UsageError for an unknown algorithm or a bad
+// combination.
 DraftTrainingOptions resolve_options(std::string_view algorithm, DraftTrainingOptions options);
 // A fresh draft. Throws UsageError (options), DataError (verifier tensors, vocabulary).
 std::unique_ptr<TrainableDraft> make_trainable_draft(const TrainableRequest& request);

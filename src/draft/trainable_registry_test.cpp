@@ -76,8 +76,9 @@ TEST(TrainableRegistry, EveryOptionHasUpstreamsFlagName) {
   DraftTrainingOptions options;
   std::vector<std::string> names;
   for (const Option& option : list_options(options).items) names.push_back(option.name);
-  for (const char* name : {"num-layers", "draft-arch", "ttt-steps", "max-anchors", "block-size", "loss-fn", "dpace-alpha",
-                           "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma"}) {
+  for (const char* name :
+       {"num-layers", "draft-arch", "ttt-steps", "max-anchors", "block-size", "loss-fn", "dpace-alpha",
+        "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma"}) {
     EXPECT_THAT(names, testing::Contains(name));
   }
 }

@@ -1,5 +1,5 @@
-// The engine over a real decoder: the bits of a row do not depend on the batch, so answers are equal whatever is proposed
-// and whoever else runs.
+// The engine over a real decoder: the bits of a row do not depend on the batch, so answers are equal whatever is
+// proposed and whoever else runs.
 #include <gmock/gmock.h>
 
 #include <map>

@@ -17,43 +17,43 @@
 namespace speculators {
 
 struct Request {
-  int64_t id = 0;                          // the caller's own
-  std::vector<int32_t> prompt;             // at least one token
+  int64_t id = 0;               // the caller's own
+  std::vector<int32_t> prompt;  // at least one token
   int64_t max_tokens = 0;
-  std::vector<int32_t> stop_token_ids;     // the stop token is part of the output
+  std::vector<int32_t> stop_token_ids;  // the stop token is part of the output
   SamplingParams sampling;
-  bool keep_hidden_states = false;         // Finished::hidden_states is filled
+  bool keep_hidden_states = false;  // Finished::hidden_states is filled
 };
 
 struct Finished {
   int64_t id = 0;
-  std::vector<int32_t> tokens;             // answer only
-  bool stopped = false;                    // a stop token came; else max_tokens or the context ended it
-  std::vector<float> hidden_states;        // [prompt + answer, len(layer ids), Dv] when kept
+  std::vector<int32_t> tokens;       // answer only
+  bool stopped = false;              // a stop token came; else max_tokens or the context ended it
+  std::vector<float> hidden_states;  // [prompt + answer, len(layer ids), Dv] when kept
 };
 
 // One sequence's part of one round, for observers.
 struct RoundRecord {
   int64_t request_id = 0;
   int64_t num_proposed = 0;
-  int64_t num_accepted = 0;                // those behind a stop token are counted, as vLLM does
-  std::span<const int32_t> tokens;         // what the answer gained
-  double smallest_margin = 0;              // greedy only: least gap between best and second logit among the kept tokens
-  bool first = false;                      // the prompt's own token: no round of the acceptance length
+  int64_t num_accepted = 0;         // those behind a stop token are counted, as vLLM does
+  std::span<const int32_t> tokens;  // what the answer gained
+  double smallest_margin = 0;       // greedy only: least gap between best and second logit among the kept tokens
+  bool first = false;               // the prompt's own token: no round of the acceptance length
 };
 
 // Seconds of one round.
 struct RoundTimes {
   double propose = 0, verify = 0, total = 0;
   int64_t num_sequences = 0, num_rows = 0;
-  bool prefill = false;                    // some sequence was in its prompt
+  bool prefill = false;  // some sequence was in its prompt
 };
 
 struct EngineOptions {
-  int64_t proposal_length = -1;            // K; -1: as the speculator was trained; 0: plain
-  int64_t max_sequences = 8;               // running at once; the rest waits
-  int64_t prefill_chunk = 512;             // prompt rows per pass
-  std::vector<int64_t> hidden_layer_ids;   // for keep_hidden_states
+  int64_t proposal_length = -1;           // K; -1: as the speculator was trained; 0: plain
+  int64_t max_sequences = 8;              // running at once; the rest waits
+  int64_t prefill_chunk = 512;            // prompt rows per pass
+  std::vector<int64_t> hidden_layer_ids;  // for keep_hidden_states
 };
 
 class Engine {
@@ -62,7 +62,7 @@ class Engine {
   Engine(Verifier& verifier, Proposer* proposer, EngineOptions options);
   ~Engine();
 
-  void submit(Request request);            // throws UsageError for an impossible request
+  void submit(Request request);  // throws UsageError for an impossible request
   // Forgets a waiting or running request; it is not returned. False when there is none. Not from an observer.
   bool cancel(int64_t request_id);
   bool idle() const;

@@ -37,7 +37,7 @@ struct Engine::State {
   // Reused from round to round.
   VerifierBatch batch;
   std::vector<ProposalRequest> proposal_requests;
-  std::vector<Turn*> asking;  // of each proposal request
+  std::vector<Turn*> asking;                           // of each proposal request
   std::vector<const Turn*> row_turns;                  // of each logit row
   std::vector<TopTwo> best_rows;                       // [logit rows]
   std::vector<float> distributions;                    // [logit rows, Vv]; greedy rows stay unused

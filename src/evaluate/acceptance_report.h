@@ -1,6 +1,7 @@
 // AcceptanceReport: what speculation gained, counted over rounds; the last struct of the spine.
-// acceptance length = 1 + accepted / rounds (bonus token included); acceptance rate at position i = accepted at i / reached
-// i (every position before was accepted). Source: docs/glossary.md; vLLM's counters num_drafts, num_accepted_tokens(_per_pos).
+// acceptance length = 1 + accepted / rounds (bonus token included); acceptance rate at position i = accepted at i /
+// reached i (every position before was accepted). Source: docs/glossary.md; vLLM's counters num_drafts,
+// num_accepted_tokens(_per_pos).
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,16 @@
 namespace speculators {
 
 struct AcceptanceReport {
-  int64_t num_rounds = 0;            // rounds that proposed something
+  int64_t num_rounds = 0;  // rounds that proposed something
   int64_t num_proposed = 0, num_accepted = 0;
   std::vector<int64_t> proposed_at;  // [K] rounds whose proposal had a token at position i
   std::vector<int64_t> accepted_at;  // [K]
 
   void add(const RoundRecord& record);
   void add(const AcceptanceReport& other);
-  double acceptance_length() const;                // 0 without rounds
-  std::vector<double> acceptance_rates() const;    // [K], conditional
-  std::vector<double> accepted_shares() const;     // [K], of all rounds that proposed at i (vLLM's per-position figure)
+  double acceptance_length() const;              // 0 without rounds
+  std::vector<double> acceptance_rates() const;  // [K], conditional
+  std::vector<double> accepted_shares() const;   // [K], of all rounds that proposed at i (vLLM's per-position figure)
 };
 
 }  // namespace speculators

@@ -119,12 +119,15 @@ void compare(const EvaluationPrompt& prompt, const std::vector<int32_t>& plain, 
 }
 
 // Consecutive prompts of one kind, `concurrency` at a time.
-std::vector<std::span<const EvaluationPrompt>> make_groups(const std::vector<EvaluationPrompt>& prompts, int64_t concurrency) {
+std::vector<std::span<const EvaluationPrompt>> make_groups(const std::vector<EvaluationPrompt>& prompts,
+                                                           int64_t concurrency) {
   std::vector<std::span<const EvaluationPrompt>> groups;
   size_t begin = 0;
   while (begin < prompts.size()) {
     size_t end = begin + 1;
-    while (end < prompts.size() && prompts[end].kind == prompts[begin].kind && end - begin < static_cast<size_t>(concurrency)) ++end;
+    while (end < prompts.size() && prompts[end].kind == prompts[begin].kind &&
+           end - begin < static_cast<size_t>(concurrency))
+      ++end;
     groups.push_back(std::span(prompts).subspan(begin, end - begin));
     begin = end;
   }
@@ -141,8 +144,10 @@ void SpeedReport::add(const SpeedReport& other) {
   decode_tokens += other.decode_tokens;
   propose_seconds += other.propose_seconds;
   verify_seconds += other.verify_seconds;
-  inter_token_latencies.insert(inter_token_latencies.end(), other.inter_token_latencies.begin(), other.inter_token_latencies.end());
-  times_to_first_token.insert(times_to_first_token.end(), other.times_to_first_token.begin(), other.times_to_first_token.end());
+  inter_token_latencies.insert(inter_token_latencies.end(), other.inter_token_latencies.begin(),
+                               other.inter_token_latencies.end());
+  times_to_first_token.insert(times_to_first_token.end(), other.times_to_first_token.begin(),
+                              other.times_to_first_token.end());
 }
 
 double SpeedReport::tokens_per_second() const {
@@ -196,13 +201,14 @@ EvaluationReport evaluate(Verifier& verifier, Proposer& proposer, const std::vec
       }
     }
     for (size_t i = 0; i < group.size(); ++i) {
-      report.answers.push_back({group[i].id, group[i].kind, group[i].token_ids, plain_answers[i], speculative_answers[i]});
+      report.answers.push_back(
+          {group[i].id, group[i].kind, group[i].token_ids, plain_answers[i], speculative_answers[i]});
     }
     report.kinds[group.front().kind].add(part);
     report.total.add(part);
     progress.advance(static_cast<int64_t>(group.size()),
-                     fmt::format("acceptance length {:.2f}, speed-up {:.2f}", report.total.acceptance.acceptance_length(),
-                                 report.total.speed_up()));
+                     fmt::format("acceptance length {:.2f}, speed-up {:.2f}",
+                                 report.total.acceptance.acceptance_length(), report.total.speed_up()));
   }
   return report;
 }

@@ -22,25 +22,25 @@ struct EvaluationOptions {
   int64_t proposal_length = -1;  // -1: as trained
   int64_t concurrency = 1;       // users at once
   std::vector<int32_t> stop_token_ids;
-  SamplingParams sampling;       // temperature 0: greedy answers are compared
+  SamplingParams sampling;  // temperature 0: greedy answers are compared
 };
 
 // Seconds and tokens of one way of decoding. Decoding excludes the prompt's passes.
 struct SpeedReport {
   int64_t num_answers = 0, num_tokens = 0, num_rounds = 0;
-  double decode_seconds = 0;                  // rounds without prompt rows
-  int64_t decode_tokens = 0;                  // what those rounds gained
+  double decode_seconds = 0;  // rounds without prompt rows
+  int64_t decode_tokens = 0;  // what those rounds gained
   double propose_seconds = 0, verify_seconds = 0;
   std::vector<double> inter_token_latencies;  // one per answer: seconds between its tokens, mean
   std::vector<double> times_to_first_token;   // one per answer
   void add(const SpeedReport& other);
-  double tokens_per_second() const;           // decode_tokens / decode_seconds
+  double tokens_per_second() const;  // decode_tokens / decode_seconds
 };
 
 struct GreedyComparison {
   int64_t num_prompts = 0, num_identical = 0;
-  int64_t num_ties = 0;                       // first difference where the two best logits were closer than kTieMargin
-  std::vector<std::string> different;         // ids of prompts that differ otherwise
+  int64_t num_ties = 0;                // first difference where the two best logits were closer than kTieMargin
+  std::vector<std::string> different;  // ids of prompts that differ otherwise
 };
 inline constexpr double kTieMargin = 1e-3;
 

@@ -22,14 +22,16 @@ Json opening(const Conversation& conversation) {
 
 }  // namespace
 
-std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, int64_t limit_per_kind, const Tokenizer& tokenizer,
-                                                      const ChatTemplate& chat_template) {
+std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, int64_t limit_per_kind,
+                                                      const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
   std::vector<EvaluationPrompt> prompts;
   std::map<std::string, int64_t> counts;
   RowWarnings warnings;
   read_rows(file, warnings, [&](DataRow row) {
     const auto* conversation = std::get_if<Conversation>(&row);
-    if (!conversation) throw DataError(fmt::format("{}: found tokenised rows (input_ids); evaluation needs prompts or conversations", file));
+    if (!conversation)
+      throw DataError(
+          fmt::format("{}: found tokenised rows (input_ids); evaluation needs prompts or conversations", file));
     const std::string kind = conversation->kind.empty() ? fs::path(file).stem().string() : conversation->kind;
     if (limit_per_kind > 0 && counts[kind] >= limit_per_kind) return;
     ++counts[kind];

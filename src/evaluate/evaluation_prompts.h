@@ -11,7 +11,7 @@
 namespace speculators {
 
 // `limit_per_kind` 0: all. Prompts keep the order of the file; a row without `kind` gets the file's name.
-std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, int64_t limit_per_kind, const Tokenizer& tokenizer,
-                                                      const ChatTemplate& chat_template);
+std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, int64_t limit_per_kind,
+                                                      const Tokenizer& tokenizer, const ChatTemplate& chat_template);
 
 }  // namespace speculators

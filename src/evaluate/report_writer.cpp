@@ -44,20 +44,23 @@ const char* instruction_set() {
 Json speed_json(const SpeedReport& speed) {
   const double rounds = std::max<double>(1, static_cast<double>(speed.num_rounds));
   const double other = speed.decode_seconds - speed.propose_seconds - speed.verify_seconds;
-  return {{"answers", speed.num_answers},
-          {"tokens", speed.num_tokens},
-          {"rounds", speed.num_rounds},
-          {"tokens_per_second", speed.tokens_per_second()},
-          {"inter_token_latency_ms", {{"mean", 1e3 * mean(speed.inter_token_latencies)},
-                                      {"p50", 1e3 * percentile(speed.inter_token_latencies, 0.5)},
-                                      {"p90", 1e3 * percentile(speed.inter_token_latencies, 0.9)},
-                                      {"p99", 1e3 * percentile(speed.inter_token_latencies, 0.99)}}},
-          {"time_to_first_token_ms", {{"mean", 1e3 * mean(speed.times_to_first_token)},
-                                      {"p99", 1e3 * percentile(speed.times_to_first_token, 0.99)}}},
-          {"round_ms", {{"total", 1e3 * speed.decode_seconds / rounds},
-                        {"propose", 1e3 * speed.propose_seconds / rounds},
-                        {"verify", 1e3 * speed.verify_seconds / rounds},
-                        {"other", 1e3 * other / rounds}}}};
+  return {
+      {"answers", speed.num_answers},
+      {"tokens", speed.num_tokens},
+      {"rounds", speed.num_rounds},
+      {"tokens_per_second", speed.tokens_per_second()},
+      {"inter_token_latency_ms",
+       {{"mean", 1e3 * mean(speed.inter_token_latencies)},
+        {"p50", 1e3 * percentile(speed.inter_token_latencies, 0.5)},
+        {"p90", 1e3 * percentile(speed.inter_token_latencies, 0.9)},
+        {"p99", 1e3 * percentile(speed.inter_token_latencies, 0.99)}}},
+      {"time_to_first_token_ms",
+       {{"mean", 1e3 * mean(speed.times_to_first_token)}, {"p99", 1e3 * percentile(speed.times_to_first_token, 0.99)}}},
+      {"round_ms",
+       {{"total", 1e3 * speed.decode_seconds / rounds},
+        {"propose", 1e3 * speed.propose_seconds / rounds},
+        {"verify", 1e3 * speed.verify_seconds / rounds},
+        {"other", 1e3 * other / rounds}}}};
 }
 
 Json kind_json(const KindReport& kind) {
@@ -75,14 +78,16 @@ Json kind_json(const KindReport& kind) {
 
 std::string rates_text(const std::vector<double>& rates) {
   std::string text;
-  for (size_t i = 0; i < std::min<size_t>(rates.size(), 8); ++i) text += fmt::format("{}{:.0f}%", i ? " " : "", 100 * rates[i]);
+  for (size_t i = 0; i < std::min<size_t>(rates.size(), 8); ++i)
+    text += fmt::format("{}{:.0f}%", i ? " " : "", 100 * rates[i]);
   return text;
 }
 
 std::string table_row(const std::string& name, const KindReport& kind) {
-  return fmt::format("{:<14}{:>9.1f}{:>9.1f}{:>10.2f}{:>10.2f}{:>10.2f}{:>10.2f}   {}\n", name, kind.plain.tokens_per_second(),
-                     kind.speculative.tokens_per_second(), 1e3 * mean(kind.plain.inter_token_latencies),
-                     1e3 * mean(kind.speculative.inter_token_latencies), kind.acceptance.acceptance_length(), kind.speed_up(),
+  return fmt::format("{:<14}{:>9.1f}{:>9.1f}{:>10.2f}{:>10.2f}{:>10.2f}{:>10.2f}   {}\n", name,
+                     kind.plain.tokens_per_second(), kind.speculative.tokens_per_second(),
+                     1e3 * mean(kind.plain.inter_token_latencies), 1e3 * mean(kind.speculative.inter_token_latencies),
+                     kind.acceptance.acceptance_length(), kind.speed_up(),
                      rates_text(kind.acceptance.acceptance_rates()));
 }
 
@@ -101,9 +106,10 @@ std::string report_table(const EvaluationReport& report, const EvaluationSetting
                                  setting.speculator_type, setting.checkpoint, setting.verifier, setting.proposal_length,
                                  setting.options.concurrency, setting.options.concurrency == 1 ? "" : "s",
                                  setting.options.sampling.temperature);
-  text += fmt::format("{:<14}{:>18}{:>20}{:>10}{:>10}   {}\n", "", "tokens/s", "ms between tokens", "accept.", "", "accepted at");
-  text += fmt::format("{:<14}{:>9}{:>9}{:>10}{:>10}{:>10}{:>10}   {}\n", "kind", "plain", "spec.", "plain", "spec.", "length",
-                      "speed-up", "position 1, 2, ...");
+  text += fmt::format("{:<14}{:>18}{:>20}{:>10}{:>10}   {}\n", "", "tokens/s", "ms between tokens", "accept.", "",
+                      "accepted at");
+  text += fmt::format("{:<14}{:>9}{:>9}{:>10}{:>10}{:>10}{:>10}   {}\n", "kind", "plain", "spec.", "plain", "spec.",
+                      "length", "speed-up", "position 1, 2, ...");
   for (const auto& [name, kind] : report.kinds) text += table_row(name, kind);
   text += table_row("all", total);
   if (setting.options.sampling.temperature == 0) text += greedy_line(total.greedy);
@@ -136,15 +142,20 @@ Json report_json(const EvaluationReport& report, const EvaluationSetting& settin
 std::string answers_jsonl(const EvaluationReport& report) {
   std::string lines;
   for (const EvaluationAnswer& answer : report.answers) {
-    const Json row = {{"id", answer.id}, {"kind", answer.kind}, {"prompt", answer.prompt}, {"plain", answer.plain}, {"speculative", answer.speculative}};
+    const Json row = {{"id", answer.id},
+                      {"kind", answer.kind},
+                      {"prompt", answer.prompt},
+                      {"plain", answer.plain},
+                      {"speculative", answer.speculative}};
     lines += row.dump() + "\n";
   }
   return lines;
 }
 
 std::string report_csv(const EvaluationReport& report) {
-  std::string text = "kind,answers,rounds,acceptance_length,speed_up,plain_tokens_per_second,speculative_tokens_per_second,"
-                     "plain_inter_token_latency_ms,speculative_inter_token_latency_ms,greedy_identical,greedy_prompts\n";
+  std::string text =
+      "kind,answers,rounds,acceptance_length,speed_up,plain_tokens_per_second,speculative_tokens_per_second,"
+      "plain_inter_token_latency_ms,speculative_inter_token_latency_ms,greedy_identical,greedy_prompts\n";
   const auto row = [](const std::string& name, const KindReport& kind) {
     return fmt::format("{},{},{},{:.4f},{:.4f},{:.3f},{:.3f},{:.4f},{:.4f},{},{}\n", name, kind.speculative.num_answers,
                        kind.acceptance.num_rounds, kind.acceptance.acceptance_length(), kind.speed_up(),

@@ -128,8 +128,10 @@ TEST_F(GenerateOfflineData, TheReportNamesCountsAndFailures) {
                           HasSubstr("row 1: token id 77")));
 }
 
-// Stops itself as soon as the first file is there.
-[[noreturn]] void run_and_stop(const GenerateOfflineDataOptions& options) {
+// In the new process of a death test: stops itself as soon as the first file is there. `own_folder` is that process's
+// fixture, whose destructor will not run.
+[[noreturn]] void run_and_stop(const GenerateOfflineDataOptions& options, const fs::path& own_folder) {
+  fs::remove_all(own_folder);
   install_stop_handlers();
   std::thread([&] {
     while (!fs::exists(hidden_states_path(fs::path(options.preprocessed_data) / "hidden_states", 0))) ::usleep(200);
@@ -153,7 +155,7 @@ TEST_F(GenerateOfflineData, AStoppedRunLosesNothing) {
   ::setenv("SPECULATORS_TEST_FOLDER", folder_.path().c_str(), /*overwrite=*/0);
   options_.model = std::string(::getenv("SPECULATORS_TEST_FOLDER")) + "/model";
   options_.preprocessed_data = std::string(::getenv("SPECULATORS_TEST_FOLDER")) + "/data";
-  EXPECT_EXIT(run_and_stop(options_), ::testing::ExitedWithCode(130), "");
+  EXPECT_EXIT(run_and_stop(options_, folder_.path()), ::testing::ExitedWithCode(130), "");
   const CaptureReport rest = generate_offline_data(options_).capture;
   EXPECT_GT(rest.num_kept, 0);
   EXPECT_GT(rest.num_captured, 0);

@@ -22,9 +22,7 @@ struct Pages {
   int64_t count() const { return end - begin; }
 };
 
-Pages pages_of(const AttentionRow& row) {
-  return {row.begin / kPageTokens, (row.end + kPageTokens - 1) / kPageTokens};
-}
+Pages pages_of(const AttentionRow& row) { return {row.begin / kPageTokens, (row.end + kPageTokens - 1) / kPageTokens}; }
 
 bool is_empty(const AttentionRow& row) { return row.begin >= row.end; }
 
@@ -108,8 +106,8 @@ class TaskBuilder {
   int64_t smallest_ = 0;  // pages of the query with the fewest
 };
 
-// Runs the query heads whose cost begins in [cost_begin, cost_end). Order: runs of rows of one sequence; in them key/value
-// heads, so that a head's pages stay in the cache; in them rows; in them query heads.
+// Runs the query heads whose cost begins in [cost_begin, cost_end). Order: runs of rows of one sequence; in them
+// key/value heads, so that a head's pages stay in the cache; in them rows; in them query heads.
 void run_share(const Call& call, int64_t cost_begin, int64_t cost_end) {
   TaskBuilder builder(call);
   const int64_t num_rows = static_cast<int64_t>(call.rows.size());
@@ -132,8 +130,8 @@ void run_share(const Call& call, int64_t cost_begin, int64_t cost_end) {
 void check_rows(const std::vector<AttentionRow>& rows, int64_t num_heads) {
   const KvPool& pool = rows.front().sequence->pool();
   if (num_heads < 1 || num_heads % pool.num_kv_heads() != 0) {
-    throw ShapeError("attention: expected a multiple of " + std::to_string(pool.num_kv_heads()) +
-                     " query heads, got " + std::to_string(num_heads));
+    throw ShapeError("attention: expected a multiple of " + std::to_string(pool.num_kv_heads()) + " query heads, got " +
+                     std::to_string(num_heads));
   }
   for (const AttentionRow& row : rows) {
     if (is_empty(row) || (row.begin >= 0 && row.end <= row.sequence->length())) continue;
@@ -144,20 +142,19 @@ void check_rows(const std::vector<AttentionRow>& rows, int64_t num_heads) {
 
 }  // namespace
 
-void attention(const float* q, int64_t q_stride, const std::vector<AttentionRow>& rows, int64_t layer, int64_t num_heads,
-               float scale, float* out) {
+void attention(const float* q, int64_t q_stride, const std::vector<AttentionRow>& rows, int64_t layer,
+               int64_t num_heads, float scale, float* out) {
   if (rows.empty()) return;
   check_rows(rows, num_heads);
   const KvPool& pool = rows.front().sequence->pool();
   static const AttentionKernel kernel = attention_kernel(current_isa());
-  const Call call{q,     q_stride, rows, layer, num_heads, num_heads / pool.num_kv_heads(), pool.head_dim(),
+  const Call call{q,     q_stride, rows,  layer, num_heads, num_heads / pool.num_kv_heads(), pool.head_dim(),
                   scale, out,      kernel};
   int64_t total = 0;
   for (const AttentionRow& row : rows) total += cost_of(row) * num_heads;
   const int64_t shares = std::clamp<int64_t>(total / kMinCostPerThread, 1, compute_pool().num_threads());
-  compute_pool().parallel_for(shares, 1, [&](int64_t begin, int64_t end) {
-    run_share(call, total * begin / shares, total * end / shares);
-  });
+  compute_pool().parallel_for(
+      shares, 1, [&](int64_t begin, int64_t end) { run_share(call, total * begin / shares, total * end / shares); });
 }
 
 }  // namespace speculators

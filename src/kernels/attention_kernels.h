@@ -28,8 +28,9 @@ struct AttentionTask {
   float* scores = nullptr;  // room for [num_queries, num_pages * kPageTokens]
 };
 
-// Scores are sums over H in ascending order. Probabilities e^(score - max) are added in 16 lanes by position % 16 (then as
-// in ops_kernels.h). Outputs are sums over positions in ascending order, multiplied by 1 / (sum of probabilities) at last.
+// Scores are sums over H in ascending order. Probabilities e^(score - max) are added in 16 lanes by position % 16 (then
+// as in ops_kernels.h). Outputs are sums over positions in ascending order, multiplied by 1 / (sum of probabilities) at
+// last.
 using AttentionKernel = void (*)(const AttentionTask&);
 
 void attend_portable(const AttentionTask& task);

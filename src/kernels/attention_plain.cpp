@@ -57,8 +57,8 @@ void attention_plain(const float* q, int64_t q_stride, const std::vector<Attenti
       float* target = out + (static_cast<int64_t>(m) * num_heads + n) * head_dim;
       for (int64_t d = 0; d < head_dim; ++d) target[d] = 0;
       if (rows[m].begin >= rows[m].end) continue;
-      attend({rows[m].sequence, layer, n / group}, rows[m], q + static_cast<int64_t>(m) * q_stride + n * head_dim, scale,
-             target);
+      attend({rows[m].sequence, layer, n / group}, rows[m], q + static_cast<int64_t>(m) * q_stride + n * head_dim,
+             scale, target);
     }
   }
 }

@@ -1,6 +1,6 @@
 // Attention over pages, written once over a vector type T (vector_portable.h says what T offers).
-// Up to kMaxQueries query heads go through the pages together, in tiles whose sums fit the registers: a key or value that
-// was loaded serves all queries of a tile, and a page stays in the first-level cache for the next tile.
+// Up to kMaxQueries query heads go through the pages together, in tiles whose sums fit the registers: a key or value
+// that was loaded serves all queries of a tile, and a page stays in the first-level cache for the next tile.
 // Dims: H head dim, L lanes.
 #pragma once
 
@@ -231,12 +231,24 @@ struct Attention {
     for (int tile = 0; tile < num_tiles; ++tile) {
       const int query = num_queries * tile / num_tiles;
       switch (num_queries * (tile + 1) / num_tiles - query) {
-        case 1: function.template operator()<1>(query); break;
-        case 2: function.template operator()<2>(query); break;
-        case 3: function.template operator()<3>(query); break;
-        case 4: function.template operator()<4>(query); break;
-        case 5: function.template operator()<5>(query); break;
-        default: function.template operator()<6>(query); break;
+        case 1:
+          function.template operator()<1>(query);
+          break;
+        case 2:
+          function.template operator()<2>(query);
+          break;
+        case 3:
+          function.template operator()<3>(query);
+          break;
+        case 4:
+          function.template operator()<4>(query);
+          break;
+        case 5:
+          function.template operator()<5>(query);
+          break;
+        default:
+          function.template operator()<6>(query);
+          break;
       }
     }
   }
@@ -269,8 +281,7 @@ struct Attention {
     for (int q = 0; q < task.num_queries; ++q) scores[q] = task.scores + q * task.num_pages * kPageTokens;
     for (int64_t page = 0; page < task.num_pages; page += kChunkPages) {
       const int64_t stop = page + kChunkPages < task.num_pages ? page + kChunkPages : task.num_pages;
-      for_tiles(task.num_queries,
-                [&]<int Q>(int query) { score_pages<Q>(task, query, {page, stop}, scores); });
+      for_tiles(task.num_queries, [&]<int Q>(int query) { score_pages<Q>(task, query, {page, stop}, scores); });
     }
     float scales[AttentionTask::kMaxQueries];
     for (int q = 0; q < task.num_queries; ++q) {

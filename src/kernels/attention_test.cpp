@@ -43,7 +43,8 @@ struct Cache {
 };
 
 // The definition, in double precision.
-std::vector<double> reference(const Cache& cache, const float* q, int64_t head, int64_t begin, int64_t end, double scale) {
+std::vector<double> reference(const Cache& cache, const float* q, int64_t head, int64_t begin, int64_t end,
+                              double scale) {
   const int64_t head_dim = cache.sizes.head_dim;
   const int64_t kv_head = head / (cache.sizes.num_heads / cache.sizes.num_kv_heads);
   std::vector<double> out(static_cast<size_t>(head_dim));
@@ -68,8 +69,9 @@ std::vector<AttentionRow> rows_of(const KvSequence& sequence, std::vector<std::p
 
 class AttentionSizes : public ::testing::TestWithParam<Sizes> {};
 INSTANTIATE_TEST_SUITE_P(Models, AttentionSizes,
-                         ::testing::Values(Sizes{1, 1, 1}, Sizes{2, 1, 2}, Sizes{2, 2, 4}, Sizes{3, 1, 20}, Sizes{9, 3, 64},
-                                           Sizes{4, 1, 96}, Sizes{8, 1, 128}, Sizes{16, 1, 40}, Sizes{5, 1, 33}),
+                         ::testing::Values(Sizes{1, 1, 1}, Sizes{2, 1, 2}, Sizes{2, 2, 4}, Sizes{3, 1, 20},
+                                           Sizes{9, 3, 64}, Sizes{4, 1, 96}, Sizes{8, 1, 128}, Sizes{16, 1, 40},
+                                           Sizes{5, 1, 33}),
                          [](const auto& info) {
                            return std::to_string(info.param.num_heads) + "x" + std::to_string(info.param.num_kv_heads) +
                                   "x" + std::to_string(info.param.head_dim);
@@ -192,16 +194,22 @@ TEST(Attention, RejectsKeysBehindTheSequence) {
   const Cache cache({2, 1, 4}, 10, 14);
   const std::vector<float> q(8);
   std::vector<float> out(8);
-  EXPECT_THAT([&] { attention(q.data(), 8, rows_of(cache.sequence, {{0, 11}}), 1, 2, 1.0f, out.data()); },
-              ThrowsMessage<ShapeError>(HasSubstr("expected keys within [0, 10), got [0, 11)")));
+  EXPECT_THAT(
+      [&] {
+        attention(q.data(), 8, rows_of(cache.sequence, {{0, 11}}), 1, 2, 1.0f, out.data());
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("expected keys within [0, 10), got [0, 11)")));
 }
 
 TEST(Attention, RejectsQueryHeadsThatDoNotDivide) {
   const Cache cache({4, 2, 4}, 10, 15);
   const std::vector<float> q(12);
   std::vector<float> out(12);
-  EXPECT_THAT([&] { attention(q.data(), 12, rows_of(cache.sequence, {{0, 5}}), 1, 3, 1.0f, out.data()); },
-              ThrowsMessage<ShapeError>(HasSubstr("multiple of 2 query heads, got 3")));
+  EXPECT_THAT(
+      [&] {
+        attention(q.data(), 12, rows_of(cache.sequence, {{0, 5}}), 1, 3, 1.0f, out.data());
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("multiple of 2 query heads, got 3")));
 }
 
 }  // namespace

@@ -57,8 +57,9 @@ thread_local bool inside_region = false;
 
 }  // namespace
 
-// One region: `ticket_` names it (a running number and how many parts it has). Part i belongs to thread i, but the caller
-// takes over parts that nobody has begun, so a worker that sleeps or waits for a processor never holds the region up.
+// One region: `ticket_` names it (a running number and how many parts it has). Part i belongs to thread i, but the
+// caller takes over parts that nobody has begun, so a worker that sleeps or waits for a processor never holds the
+// region up.
 struct ComputePool::State {
   // A worker's words live on a cache line of their own.
   struct alignas(64) Slot {

@@ -22,7 +22,11 @@ class ComputePool {
   // (but the last). Returns when all are done. Exceptions must not leave `body`.
   template <class Body>
   void parallel_for(int64_t count, int64_t grain, Body&& body) {
-    run(count, grain, [](void* context, int64_t begin, int64_t end) { (*static_cast<std::remove_reference_t<Body>*>(context))(begin, end); },
+    run(
+        count, grain,
+        [](void* context, int64_t begin, int64_t end) {
+          (*static_cast<std::remove_reference_t<Body>*>(context))(begin, end);
+        },
         &body);
   }
 

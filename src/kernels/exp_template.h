@@ -1,4 +1,5 @@
-// e^x over a vector type, and the sum of 16 lanes in a fixed order. Constants and plain twin: ops_kernels.h, ops_plain.cpp.
+// e^x over a vector type, and the sum of 16 lanes in a fixed order.
+// Constants: ops_kernels.h; plain twin: plain_math.cpp.
 #pragma once
 
 #include "kernels/ops_kernels.h"

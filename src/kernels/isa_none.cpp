@@ -1,4 +1,4 @@
-// The twin of isa_x86.cpp for processors without kernels of their own: plain C++ lanes, which compilers turn into vectors.
+// The twin of isa_x86.cpp for other processors: plain C++ lanes, which compilers turn into vectors.
 #include "kernels/attention_kernels.h"
 #include "kernels/linear_kernels.h"
 #include "kernels/ops_kernels.h"

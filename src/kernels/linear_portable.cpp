@@ -4,6 +4,7 @@
 
 namespace speculators {
 
-const LinearKernels kPortableLinear = {LinearTiles<PortableVector<8>>::kWidth, &LinearTiles<PortableVector<8>>::multiply};
+const LinearKernels kPortableLinear = {LinearTiles<PortableVector<8>>::kWidth,
+                                       &LinearTiles<PortableVector<8>>::multiply};
 
 }  // namespace speculators

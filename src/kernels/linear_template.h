@@ -1,7 +1,7 @@
 // The kernels of PackedLinear, written once over a vector type T (vector_portable.h says what T offers).
-// A tile is R rows by P panels whose sums stay in registers while k runs from 0 to K: 2 R P accumulators hide the latency
-// of the multiply-adds, and a weight loaded once serves R rows. While a panel is worked on, the next one is prefetched, so
-// that reading memory goes on under the arithmetic.
+// A tile is R rows by P panels whose sums stay in registers while k runs from 0 to K: 2 R P accumulators hide the
+// latency of the multiply-adds, and a weight loaded once serves R rows. While a panel is worked on, the next one is
+// prefetched, so that reading memory goes on under the arithmetic.
 // Dims: K inputs, L lanes.
 #pragma once
 
@@ -80,8 +80,8 @@ struct LinearTiles {
     }
   }
 
-  static inline __attribute__((always_inline)) void store_panel(const LinearProduct& product, int64_t row, int64_t panel,
-                                                                V low, V high) {
+  static inline __attribute__((always_inline)) void store_panel(const LinearProduct& product, int64_t row,
+                                                                int64_t panel, V low, V high) {
     const int64_t output = panel * kWidth;
     float* y = product.y + row * product.num_outputs + output;
     if (output + kWidth <= product.num_outputs) {
@@ -163,9 +163,11 @@ struct LinearTiles {
     int smallest() const { return static_cast<int>(num_rows / count); }
   };
 
-  // What a block of rows fetches of the next panels [begin, end) while it works. One row leaves it to the processor, which
-  // follows the tile's streams best alone; one block fetches all panels side by side; several blocks share the fetching.
-  static Prefetch plan_prefetch(const LinearProduct& product, int64_t begin, int64_t end, int64_t block, Blocks blocks) {
+  // What a block of rows fetches of the next panels [begin, end) while it works. One row leaves it to the processor,
+  // which follows the tile's streams best alone; one block fetches all panels side by side; several blocks share the
+  // fetching.
+  static Prefetch plan_prefetch(const LinearProduct& product, int64_t begin, int64_t end, int64_t block,
+                                Blocks blocks) {
     if (blocks.num_rows == 1) return {};
     constexpr int64_t kStepBytes = kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16));
     const int64_t panel_bytes = product.num_inputs * kWidth * static_cast<int64_t>(sizeof(Bf16));
@@ -182,9 +184,10 @@ struct LinearTiles {
       const int64_t group_end = panel + group < range.panel_end ? panel + group : range.panel_end;
       const int64_t next_end = group_end + group < range.panel_end ? group_end + group : range.panel_end;
       for (int64_t block = 0; block < blocks.count; ++block) {
-        multiply_block(product,
-                       {range.row_begin + blocks.begin(block), range.row_begin + blocks.begin(block + 1), panel, group_end},
-                       plan_prefetch(product, group_end, next_end, block, blocks));
+        multiply_block(
+            product,
+            {range.row_begin + blocks.begin(block), range.row_begin + blocks.begin(block + 1), panel, group_end},
+            plan_prefetch(product, group_end, next_end, block, blocks));
       }
     }
   }

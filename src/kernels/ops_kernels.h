@@ -43,8 +43,8 @@ extern const OpsKernels kPlainOps;  // the plain twins: scalar loops
 
 const OpsKernels& ops_kernels(Isa isa);
 
-// e^x by 2^n e^r with |r| <= ln 2 / 2 and e^r = 1 + r + r^2 P(r); the same constants in every twin. The relative error of
-// the polynomial is 3e-9; results under 2^-126 are 0.
+// e^x by 2^n e^r with |r| <= ln 2 / 2 and e^r = 1 + r + r^2 P(r); the same constants in every twin. The relative error
+// of the polynomial is 3e-9; results under 2^-126 are 0.
 inline constexpr float kExpLowest = -87.33f, kExpHighest = 88.37f;
 inline constexpr float kLog2E = 0x1.715476p+0f;
 inline constexpr float kLn2High = 0x1.62e430p-1f, kLn2Low = -0x1.05c610p-29f;

@@ -29,8 +29,9 @@ struct Ops {
     for (int64_t i = 0; i < width; i += 16) {
       const Block values = Block::load_some(x + i, width - i, 0.0f);
       const Block weights = Block::load_some(rows.weight + i, width - i, 0.0f);
-      Block::map([&](int p) { return T::multiply(T::multiply(values.part[p], scale), weights.part[p]); })
-          .store_some(y + i, width - i);
+      Block::map([&](int p) {
+        return T::multiply(T::multiply(values.part[p], scale), weights.part[p]);
+      }).store_some(y + i, width - i);
     }
   }
 
@@ -95,9 +96,8 @@ struct Ops {
     Block sums = Block::broadcast(0.0f);
     for (int64_t i = 0; i < count; i += 16) {
       const Block block = Block::load_some(logits + i, count - i, kMinusInfinity);
-      const Block powers = Block::map([&](int p) {
-        return exp_lanes<T>(T::subtract(T::multiply(block.part[p], temperature), highest));
-      });
+      const Block powers = Block::map(
+          [&](int p) { return exp_lanes<T>(T::subtract(T::multiply(block.part[p], temperature), highest)); });
       sums = Block::map([&](int p) { return T::add(sums.part[p], powers.part[p]); });
       powers.store_some(logits + i, count - i);
     }

@@ -59,17 +59,16 @@ void PackedLinear::forward(const float* x, int64_t num_rows, float* y) const {
   const int64_t num_chunks = ceil_divide(num_rows, rows_per_chunk(num_inputs_));
   const int64_t panel_work = ceil_divide(num_rows, num_chunks) * num_inputs_ * kernels_->panel_width;
   // Units run through all panels of the first chunk of rows, then of the next: a thread's units are a few rectangles.
-  compute_pool().parallel_for(num_chunks * num_panels, ceil_divide(kMinWorkPerThread, panel_work),
-                              [&](int64_t begin, int64_t end) {
-                                while (begin < end) {
-                                  const int64_t chunk = begin / num_panels;
-                                  const int64_t stop = std::min(end, (chunk + 1) * num_panels);
-                                  kernels_->multiply(product, {num_rows * chunk / num_chunks,
-                                                               num_rows * (chunk + 1) / num_chunks,
-                                                               begin - chunk * num_panels, stop - chunk * num_panels});
-                                  begin = stop;
-                                }
-                              });
+  compute_pool().parallel_for(
+      num_chunks * num_panels, ceil_divide(kMinWorkPerThread, panel_work), [&](int64_t begin, int64_t end) {
+        while (begin < end) {
+          const int64_t chunk = begin / num_panels;
+          const int64_t stop = std::min(end, (chunk + 1) * num_panels);
+          kernels_->multiply(product, {num_rows * chunk / num_chunks, num_rows * (chunk + 1) / num_chunks,
+                                       begin - chunk * num_panels, stop - chunk * num_panels});
+          begin = stop;
+        }
+      });
 }
 
 void PackedLinear::forward_plain(const float* x, int64_t num_rows, float* y) const {

@@ -1,11 +1,11 @@
 // y = x W^T with W in bf16 and fp32 arithmetic: the one matrix product of the inference side, from one row (decode) to
 // thousands (prefill, capture).
 //
-// Layout: output rows are grouped in panels; inside a panel the weights of one input k lie together, so every output has
-// its own SIMD lane and sums over k in ascending order with fused multiply-adds. Two things follow:
+// Layout: output rows are grouped in panels; inside a panel the weights of one input k lie together, so every output
+// has its own SIMD lane and sums over k in ascending order with fused multiply-adds. Two things follow:
 //   - no horizontal sums, so narrow models (hidden 576) stream as fast as wide ones;
-//   - the bits of a row's result depend neither on how many rows are in the batch, nor on the instruction set, nor on the
-//     number of threads. Speculative and plain decoding therefore see the same logits, bit for bit.
+//   - the bits of a row's result depend neither on how many rows are in the batch, nor on the instruction set, nor on
+//     the number of threads. Speculative and plain decoding therefore see the same logits, bit for bit.
 // Dims: M rows, K inputs, N outputs.
 #pragma once
 
@@ -44,7 +44,7 @@ class PackedLinear {
   AlignedVector<float> bias_;
 };
 
-// Stacks several weights with the same inputs into one product (q, k, v; gate, up): one pass over x, one parallel region.
+// Stacks weights with the same inputs into one product (q, k, v; gate, up): one pass over x, one parallel region.
 PackedLinear pack_together(std::span<const std::span<const Bf16>> weights, int64_t num_inputs);
 
 }  // namespace speculators

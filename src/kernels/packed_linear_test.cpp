@@ -56,8 +56,8 @@ std::vector<LinearKernels> all_kernels() {
 }
 
 // Packs by hand and runs one kernel over the panels before and behind `split`.
-std::vector<float> run_kernel(const LinearKernels& kernels, const std::vector<Bf16>& weight, const std::vector<float>& x,
-                              Shape shape, int64_t split = 0) {
+std::vector<float> run_kernel(const LinearKernels& kernels, const std::vector<Bf16>& weight,
+                              const std::vector<float>& x, Shape shape, int64_t split = 0) {
   const int64_t width = kernels.panel_width;
   const int64_t num_panels = (shape.num_outputs + width - 1) / width;
   AlignedVector<Bf16> panels(static_cast<size_t>(num_panels * width * shape.num_inputs));
@@ -131,7 +131,8 @@ TEST(PackedLinear, CopiesARowBack) {
     std::vector<float> row(static_cast<size_t>(num_inputs));
     linear.copy_row(n, row.data());
     for (int64_t k = 0; k < num_inputs; ++k) {
-      ASSERT_EQ(row[static_cast<size_t>(k)], to_float(weight[static_cast<size_t>(n * num_inputs + k)])) << n << ", " << k;
+      ASSERT_EQ(row[static_cast<size_t>(k)], to_float(weight[static_cast<size_t>(n * num_inputs + k)]))
+          << n << ", " << k;
     }
   }
 }
@@ -158,13 +159,15 @@ TEST(PackedLinear, RejectsAWeightOfAnotherSize) {
 TEST(PackedLinear, RejectsABiasOfAnotherSize) {
   const std::vector<Bf16> weight(12);
   const std::vector<float> bias(2);
-  EXPECT_THAT([&] { PackedLinear(weight, 3, 4, bias); }, ThrowsMessage<ShapeError>(HasSubstr("bias of [3] or none, got 2")));
+  EXPECT_THAT([&] { PackedLinear(weight, 3, 4, bias); },
+              ThrowsMessage<ShapeError>(HasSubstr("bias of [3] or none, got 2")));
 }
 
 TEST(PackTogether, RejectsAPartThatIsNoWholeNumberOfRows) {
   const std::vector<Bf16> weight(11);
   const std::vector<std::span<const Bf16>> parts = {weight};
-  EXPECT_THAT([&] { pack_together(parts, 4); }, ThrowsMessage<ShapeError>(HasSubstr("rows of 4 inputs, got 11 values")));
+  EXPECT_THAT([&] { pack_together(parts, 4); },
+              ThrowsMessage<ShapeError>(HasSubstr("rows of 4 inputs, got 11 values")));
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // A hand-written backward as a node of torch's autograd graph: members hold what backward needs, apply() computes it.
 // Leaner than autograd::Function (no boxing, no IValues). A node must not hold its own outputs as graph members
-// (that would be a cycle): hold detached tensors. Backward runs once; a second one throws. Made with c10::make_intrusive.
+// (that would be a cycle): hold detached tensors. Backward runs once; a second one throws. Made with
+// c10::make_intrusive.
 #pragma once
-
-#include <torch/types.h>
 
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
+#include <torch/types.h>
 
 #include "base/errors.h"
 
@@ -37,8 +37,8 @@ inline bool any_requires_grad(const torch::autograd::variable_list& inputs) {
 }
 
 // Makes `output` the result of `node` over `inputs`. Call only when any_requires_grad(inputs).
-inline void attach_node(const c10::intrusive_ptr<torch::autograd::Node>& node, const torch::autograd::variable_list& inputs,
-                        torch::Tensor& output) {
+inline void attach_node(const c10::intrusive_ptr<torch::autograd::Node>& node,
+                        const torch::autograd::variable_list& inputs, torch::Tensor& output) {
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
   torch::autograd::set_history(output, node);
 }

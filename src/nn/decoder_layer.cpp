@@ -16,7 +16,8 @@ void visit_norm(torch::Tensor& weight, const std::string& name, const ParameterV
 
 DecoderLayer::DecoderLayer(const LayerShape& s, at::Generator& generator) : shape(s) {
   q = LinearGroup(s.num_inputs, {s.num_heads * s.head_dim}, s.attention_bias, generator);
-  kv = LinearGroup(s.num_inputs, {s.num_kv_heads * s.head_dim, s.num_kv_heads * s.head_dim}, s.attention_bias, generator);
+  kv = LinearGroup(s.num_inputs, {s.num_kv_heads * s.head_dim, s.num_kv_heads * s.head_dim}, s.attention_bias,
+                   generator);
   o = LinearGroup(s.num_heads * s.head_dim, {s.hidden_size}, s.attention_bias, generator);
   gate_up = LinearGroup(s.hidden_size, {s.intermediate_size, s.intermediate_size}, s.mlp_bias, generator);
   down = LinearGroup(s.intermediate_size, {s.hidden_size}, s.mlp_bias, generator);

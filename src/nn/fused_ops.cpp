@@ -59,7 +59,8 @@ struct GatherBackward : BackwardNode {
     auto dx = at::zeros({num_rows, upstream.size(1)}, upstream.options());
     if (!repeats) return {dx.index_copy_(0, index, upstream)};
     if (!is_fast(upstream)) return {dx.index_add_(0, index, upstream)};
-    row_kernels().add_rows(data(upstream), index.const_data_ptr<int64_t>(), upstream.size(0), upstream.size(1), mutable_data(dx));
+    row_kernels().add_rows(data(upstream), index.const_data_ptr<int64_t>(), upstream.size(0), upstream.size(1),
+                           mutable_data(dx));
     return {dx};
   }
 };
@@ -82,8 +83,8 @@ torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, doub
   if (!is_fast(x)) return rms_norm_plain(x, weight, eps);
   const auto dense = x.detach().contiguous();
   auto y = at::empty_like(dense), rstd = at::empty({dense.size(0)}, dense.options());
-  row_kernels().rms_norm(data(dense), data(weight), dense.size(0), dense.size(1), static_cast<float>(eps), mutable_data(y),
-                         mutable_data(rstd));
+  row_kernels().rms_norm(data(dense), data(weight), dense.size(0), dense.size(1), static_cast<float>(eps),
+                         mutable_data(y), mutable_data(rstd));
   if (any_requires_grad({x, weight})) {
     auto node = c10::make_intrusive<RmsNormBackward>();
     node->x = dense;
@@ -99,15 +100,18 @@ torch::Tensor normalise(const torch::Tensor& x, double eps) {
   if (!is_fast(x)) return rms_norm_plain(x, at::ones({x.size(-1)}, x.options().dtype(torch::kFloat32)), eps);
   const auto dense = x.contiguous();
   auto y = at::empty_like(dense);
-  row_kernels().rms_norm(data(dense), nullptr, dense.size(0), dense.size(1), static_cast<float>(eps), mutable_data(y), nullptr);
+  row_kernels().rms_norm(data(dense), nullptr, dense.size(0), dense.size(1), static_cast<float>(eps), mutable_data(y),
+                         nullptr);
   return y;
 }
 
-torch::Tensor norm_and_rotate_heads(const torch::Tensor& x, const torch::Tensor& weight, double eps, const RopeAngles& angles) {
+torch::Tensor norm_and_rotate_heads(const torch::Tensor& x, const torch::Tensor& weight, double eps,
+                                    const RopeAngles& angles) {
   const int64_t head_dim = 2 * angles.cosines.size(1);
   if (!is_fast(x)) {
     const auto heads = x.unflatten(1, {-1, head_dim});
-    return rope_plain(weight.defined() ? rms_norm_plain(heads, weight, eps) : heads, angles.cosines, angles.sines).flatten(1);
+    return rope_plain(weight.defined() ? rms_norm_plain(heads, weight, eps) : heads, angles.cosines, angles.sines)
+        .flatten(1);
   }
   const auto source = x.stride(1) == 1 ? x.detach() : x.detach().contiguous();
   HeadRows rows{data(source), source.stride(0), source.size(0), source.size(1) / head_dim, head_dim};
@@ -146,7 +150,11 @@ torch::Tensor silu_mul(const torch::Tensor& gate_up) {
   return y;
 }
 
-torch::Tensor gather_rows(const torch::Tensor& x, const torch::Tensor& index) { return take_rows(x, index, /*repeats=*/false); }
-torch::Tensor repeat_rows(const torch::Tensor& x, const torch::Tensor& index) { return take_rows(x, index, /*repeats=*/true); }
+torch::Tensor gather_rows(const torch::Tensor& x, const torch::Tensor& index) {
+  return take_rows(x, index, /*repeats=*/false);
+}
+torch::Tensor repeat_rows(const torch::Tensor& x, const torch::Tensor& index) {
+  return take_rows(x, index, /*repeats=*/true);
+}
 
 }  // namespace speculators::nn

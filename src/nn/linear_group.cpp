@@ -13,7 +13,8 @@ constexpr double kInitialStd = 0.02;
 
 }  // namespace
 
-LinearGroup::LinearGroup(int64_t num_inputs, std::vector<int64_t> num_outputs, bool has_bias, at::Generator& generator) {
+LinearGroup::LinearGroup(int64_t num_inputs, std::vector<int64_t> num_outputs, bool has_bias,
+                         at::Generator& generator) {
   const at::NoGradGuard no_grad;
   const int64_t total = std::accumulate(num_outputs.begin(), num_outputs.end(), int64_t{0});
   all_weights_ = at::empty({total, num_inputs}, torch::kFloat32).normal_(0.0, kInitialStd, generator);
@@ -21,7 +22,8 @@ LinearGroup::LinearGroup(int64_t num_inputs, std::vector<int64_t> num_outputs, b
   int64_t offset = 0;
   for (const int64_t outputs : num_outputs) {
     weights_.push_back(all_weights_.narrow(0, offset, outputs).detach().requires_grad_(true));
-    biases_.push_back(has_bias ? all_biases_.narrow(0, offset, outputs).detach().requires_grad_(true) : torch::Tensor());
+    biases_.push_back(has_bias ? all_biases_.narrow(0, offset, outputs).detach().requires_grad_(true)
+                               : torch::Tensor());
     offset += outputs;
   }
 }

@@ -17,13 +17,13 @@ class LinearGroup {
 
   size_t num_parts() const { return weights_.size(); }
   // Leaves that require a gradient. Change them in place only.
-  torch::Tensor& weight(size_t part) { return weights_[part]; }       // [O_part, I]
+  torch::Tensor& weight(size_t part) { return weights_[part]; }  // [O_part, I]
   const torch::Tensor& weight(size_t part) const { return weights_[part]; }
-  torch::Tensor& bias(size_t part) { return biases_[part]; }          // [O_part]; undefined without bias
+  torch::Tensor& bias(size_t part) { return biases_[part]; }  // [O_part]; undefined without bias
   const torch::Tensor& bias(size_t part) const { return biases_[part]; }
   bool has_bias() const { return all_biases_.defined(); }
-  const torch::Tensor& all_weights() const { return all_weights_; }   // [sum of O, I], no gradient
-  const torch::Tensor& all_biases() const { return all_biases_; }     // [sum of O]
+  const torch::Tensor& all_weights() const { return all_weights_; }  // [sum of O, I], no gradient
+  const torch::Tensor& all_biases() const { return all_biases_; }    // [sum of O]
   int64_t num_outputs() const { return all_weights_.size(0); }
 
  private:

@@ -32,7 +32,8 @@ void multiply(const torch::Tensor& a, const torch::Tensor& b, torch::ScalarType 
   }
 }
 
-void multiply_transposed(const torch::Tensor& a, const torch::Tensor& b, torch::ScalarType compute_dtype, torch::Tensor& out) {
+void multiply_transposed(const torch::Tensor& a, const torch::Tensor& b, torch::ScalarType compute_dtype,
+                         torch::Tensor& out) {
   multiply(a, b.t(), compute_dtype, out);
 }
 
@@ -40,14 +41,15 @@ struct LinearUse::State {
   const LinearGroup& group;
   FixedColumns fixed;
   torch::ScalarType compute_dtype;
-  torch::Tensor norm;            // fixed.norms as one vector
-  torch::Tensor projected;       // P [U, O], bias included
+  torch::Tensor norm;       // fixed.norms as one vector
+  torch::Tensor projected;  // P [U, O], bias included
   // Backward: what the uses so far have added.
   torch::Tensor d_weight, d_bias, d_projected;
-  bool has_d_inputs = false;     // the columns of x in d_weight are filled
-  int64_t num_open = 0;          // uses whose backward is still to come
+  bool has_d_inputs = false;  // the columns of x in d_weight are filled
+  int64_t num_open = 0;       // uses whose backward is still to come
 
-  State(const LinearGroup& g, FixedColumns f, torch::ScalarType dtype) : group(g), fixed(std::move(f)), compute_dtype(dtype) {}
+  State(const LinearGroup& g, FixedColumns f, torch::ScalarType dtype)
+      : group(g), fixed(std::move(f)), compute_dtype(dtype) {}
   int64_t num_fixed() const { return fixed.rows.defined() ? fixed.rows.size(1) : 0; }
   torch::Tensor fixed_weight() const { return group.all_weights().narrow(1, 0, num_fixed()); }
   torch::Tensor input_weight() const {
@@ -155,8 +157,8 @@ struct LinearBackward : BackwardNode {
   }
 };
 
-torch::Tensor attach(const std::shared_ptr<LinearUse::State>& state, const torch::Tensor& x, const torch::Tensor& addend,
-                     const torch::Tensor& fixed_rows, torch::Tensor y) {
+torch::Tensor attach(const std::shared_ptr<LinearUse::State>& state, const torch::Tensor& x,
+                     const torch::Tensor& addend, const torch::Tensor& fixed_rows, torch::Tensor y) {
   variable_list inputs = {x, addend};
   state->append_leaves(inputs);
   if (!any_requires_grad(inputs)) return y;

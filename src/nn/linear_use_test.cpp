@@ -37,9 +37,11 @@ std::vector<torch::Tensor> leaves_of(const LinearGroup& group) {
   return leaves;
 }
 
-void expect_all_close(const std::vector<torch::Tensor>& found, const std::vector<torch::Tensor>& expected, double tolerance) {
+void expect_all_close(const std::vector<torch::Tensor>& found, const std::vector<torch::Tensor>& expected,
+                      double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
-  for (size_t i = 0; i < found.size(); ++i) expect_close(found[i], expected[i], tolerance, "gradient " + std::to_string(i));
+  for (size_t i = 0; i < found.size(); ++i)
+    expect_close(found[i], expected[i], tolerance, "gradient " + std::to_string(i));
 }
 
 class LinearUseBias : public testing::TestWithParam<bool> {};
@@ -87,7 +89,9 @@ TEST_P(LinearUseBias, FixedColumnsEqualTheConcatenatedInput) {
   leaves.insert(leaves.end(), {x, norm_a, norm_b});
   const auto rows = index_tensor({0, 2, 2, 1, 0, 2}), other_rows = index_tensor({1, 1, 0, 0, 2, 1});
   const auto normed = fixed * at::cat({norm_a, norm_b});
-  const auto plain = [&](const torch::Tensor& index) { return reference(group, at::cat({normed.index_select(0, index), x}, 1)); };
+  const auto plain = [&](const torch::Tensor& index) {
+    return reference(group, at::cat({normed.index_select(0, index), x}, 1));
+  };
   const auto expected_value = at::cat({plain(rows), plain(other_rows)});
   const auto expected = gradients(expected_value, leaves);
   LinearUse use(group, {fixed, {norm_a, norm_b}}, torch::kFloat32);
@@ -102,7 +106,8 @@ TEST_P(LinearUseBias, FixedColumnsAloneNeedNoOtherInput) {
   auto leaves = leaves_of(group);
   leaves.push_back(norm);
   const auto expected = gradients(reference(group, fixed * norm), leaves);
-  expect_all_close(gradients(LinearUse(group, {fixed, {norm}}, torch::kFloat32).apply_fixed({}, {}), leaves), expected, 1e-5);
+  expect_all_close(gradients(LinearUse(group, {fixed, {norm}}, torch::kFloat32).apply_fixed({}, {}), leaves), expected,
+                   1e-5);
 }
 
 TEST(LinearUse, BFloat16ProductsStayCloseAndKeepFp32Gradients) {

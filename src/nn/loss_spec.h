@@ -1,4 +1,5 @@
-// Which element losses a draft trains on, and with what weights: a bare name ("kl_div") or a JSON object of name -> weight
+// Which element losses a draft trains on, and with what weights: a bare name ("kl_div") or a JSON object of name ->
+// weight
 // ({"ce": 0.1, "tv": 0.9}). Source: reference algorithms.md 10.1, 10.2.
 #pragma once
 

@@ -34,8 +34,8 @@ struct PairLossBackward : BackwardNode {
 // Pairs order[begin, end) have the distinct targets of this chunk, one behind the other.
 struct Chunk {
   int64_t begin = 0, end = 0;
-  std::vector<int64_t> targets;      // distinct rows of the verifier's states
-  std::vector<int64_t> target_of;    // per pair, index into targets
+  std::vector<int64_t> targets;    // distinct rows of the verifier's states
+  std::vector<int64_t> target_of;  // per pair, index into targets
 };
 
 std::vector<Chunk> make_chunks(const PairRows& pairs, const std::vector<int64_t>& order, int64_t most_rows) {
@@ -71,12 +71,18 @@ class PairLossPass {
  public:
   PairLossPass(const torch::Tensor& states, const torch::Tensor& verifier_states, const PairRows& pairs,
                const FrozenHeads& heads, const PairLossOptions& options)
-      : states_(states), verifier_states_(verifier_states), pairs_(pairs), heads_(heads), options_(options),
-        weights_(loss_weights(options.spec)), vocab_(heads.lm_head.size(0)) {
+      : states_(states),
+        verifier_states_(verifier_states),
+        pairs_(pairs),
+        heads_(heads),
+        options_(options),
+        weights_(loss_weights(options.spec)),
+        vocab_(heads.lm_head.size(0)) {
     const auto count = static_cast<int64_t>(pairs.states.size());
     order_.resize(count);
     std::iota(order_.begin(), order_.end(), int64_t{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](int64_t a, int64_t b) { return pairs.targets[a] < pairs.targets[b]; });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](int64_t a, int64_t b) { return pairs.targets[a] < pairs.targets[b]; });
     results_.resize(count);
     match_.resize(count);
     const auto is_wanted = [&](LossKind kind) { return weights_.wanted[static_cast<int>(kind)]; };
@@ -86,7 +92,8 @@ class PairLossPass {
 
   // Fills results; d_states [P, D] in the order of order() when defined.
   void run(const torch::Tensor& d_states) {
-    const int64_t most_rows = std::max(kFewestRows, options_.chunk_bytes / (vocab_ * static_cast<int64_t>(sizeof(float))));
+    const int64_t most_rows =
+        std::max(kFewestRows, options_.chunk_bytes / (vocab_ * static_cast<int64_t>(sizeof(float))));
     const std::vector<Chunk> chunks = make_chunks(pairs_, order_, most_rows);
     int64_t pair_rows = 0, target_rows = 0;
     for (const Chunk& chunk : chunks) {
@@ -108,7 +115,8 @@ class PairLossPass {
   }
   torch::Tensor terms() const {
     const auto& terms = options_.spec.terms;
-    auto result = at::empty({static_cast<int64_t>(terms.size()), static_cast<int64_t>(results_.size())}, torch::kFloat32);
+    auto result =
+        at::empty({static_cast<int64_t>(terms.size()), static_cast<int64_t>(results_.size())}, torch::kFloat32);
     float* to = result.mutable_data_ptr<float>();
     for (const LossTerm& term : terms) {
       for (const DraftRow& row : results_) *to++ = row.values[static_cast<int>(term.kind)];
@@ -184,7 +192,8 @@ PairLosses pair_losses(const torch::Tensor& draft_states, const torch::Tensor& v
     const at::NoGradGuard no_grad;
     PairLossPass pass(draft_states.detach(), verifier_states, pairs, heads, options);
     const auto count = static_cast<int64_t>(pairs.states.size());
-    const auto d_states = wants_gradient ? at::empty({count, draft_states.size(1)}, draft_states.options()) : torch::Tensor();
+    const auto d_states =
+        wants_gradient ? at::empty({count, draft_states.size(1)}, draft_states.options()) : torch::Tensor();
     pass.run(d_states);
     losses.value = pass.value();
     losses.match = pass.match();

@@ -1,8 +1,9 @@
 // Element losses of (draft state, target row) pairs: both are projected onto the draft vocabulary by frozen heads and
-// compared. The fused path never holds more than a chunk of logits: pairs are taken in the order of their target rows, the
-// verifier's logits and softmax are worked out once per target row, and the gradient of the draft states is computed in the
-// same pass, while the logits are at hand (it is linear in the later row weights). Heads get no gradient.
-// Source: reference algorithms.md 10, 23. Dims: M draft states, T verifier rows, P pairs, D hidden size, V draft vocabulary.
+// compared. The fused path never holds more than a chunk of logits: pairs are taken in the order of their target rows,
+// the verifier's logits and softmax are worked out once per target row, and the gradient of the draft states is
+// computed in the same pass, while the logits are at hand (it is linear in the later row weights). Heads get no
+// gradient. Source: reference algorithms.md 10, 23. Dims: M draft states, T verifier rows, P pairs, D hidden size, V
+// draft vocabulary.
 #pragma once
 
 #include <torch/types.h>
@@ -35,13 +36,13 @@ struct PairLosses {
 };
 
 // draft_states [M, D] are normed already; verifier_states [T, D] are not. Gradient flows to draft_states only.
-PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Tensor& verifier_states, const PairRows& pairs,
-                             const FrozenHeads& heads, const LossSpec& spec);
+PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Tensor& verifier_states,
+                             const PairRows& pairs, const FrozenHeads& heads, const LossSpec& spec);
 
 struct PairLossOptions {
   LossSpec spec;
   torch::ScalarType compute_dtype = torch::kFloat32;
-  int64_t chunk_bytes = int64_t{12} << 20;  // of logits; at least 64 rows are taken at once
+  int64_t chunk_bytes = int64_t{24} << 20;  // of logits; at least 64 rows are taken at once
 };
 // The same, chunk by chunk. CPU.
 PairLosses pair_losses(const torch::Tensor& draft_states, const torch::Tensor& verifier_states, const PairRows& pairs,

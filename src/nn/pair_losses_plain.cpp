@@ -9,8 +9,8 @@
 
 namespace speculators::nn {
 
-PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Tensor& verifier_states, const PairRows& pairs,
-                             const FrozenHeads& heads, const LossSpec& spec) {
+PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Tensor& verifier_states,
+                             const PairRows& pairs, const FrozenHeads& heads, const LossSpec& spec) {
   const auto device = draft_states.device();
   torch::Tensor targets;
   {
@@ -39,7 +39,8 @@ PairOutcome outcome_of(const PairLosses& losses) {
   };
   PairOutcome outcome;
   outcome.value = floats(losses.value);
-  for (int64_t k = 0; losses.terms.defined() && k < losses.terms.size(0); ++k) outcome.terms.push_back(floats(losses.terms[k]));
+  for (int64_t k = 0; losses.terms.defined() && k < losses.terms.size(0); ++k)
+    outcome.terms.push_back(floats(losses.terms[k]));
   const auto match = losses.match.to(torch::kCPU, torch::kUInt8).contiguous();
   outcome.match.assign(match.const_data_ptr<uint8_t>(), match.const_data_ptr<uint8_t>() + match.numel());
   return outcome;

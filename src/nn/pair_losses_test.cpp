@@ -33,10 +33,13 @@ void expect_plain_result(const PairLossOptions& options, const PairRows& rows, c
 
 class PairLossKinds : public testing::TestWithParam<const char*> {};
 
-TEST_P(PairLossKinds, EqualThePlainOnesWithGradients) { expect_plain_result({parse_loss_spec(GetParam())}, pairs(), heads()); }
+TEST_P(PairLossKinds, EqualThePlainOnesWithGradients) {
+  expect_plain_result({parse_loss_spec(GetParam())}, pairs(), heads());
+}
 
 INSTANTIATE_TEST_SUITE_P(Specs, PairLossKinds,
-                         testing::Values("kl_div", "rkl", "jsd", "ce", "tv", "nla", "lk_hybrid", R"({"ce": 0.1, "tv": 0.9})",
+                         testing::Values("kl_div", "rkl", "jsd", "ce", "tv", "nla", "lk_hybrid",
+                                         R"({"ce": 0.1, "tv": 0.9})",
                                          R"({"kl_div": 0.3, "rkl": 0.2, "jsd": 0.4, "nla": 0.1})"));
 
 TEST(PairLosses, AHeadOfItsOwnIsUsedForTheDraftOnly) {

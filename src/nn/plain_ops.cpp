@@ -57,12 +57,12 @@ torch::Tensor attention_plain(const torch::Tensor& q, const torch::Tensor& k, co
   const auto keys = k.repeat_interleave(group, 1).permute({1, 2, 0});    // [N, H, C]
   const auto values = v.repeat_interleave(group, 1).permute({1, 0, 2});  // [N, C, H]
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2)));
-  const auto scores = at::matmul(q.permute({1, 0, 2}), keys) * scale;    // [N, R, C]
+  const auto scores = at::matmul(q.permute({1, 0, 2}), keys) * scale;  // [N, R, C]
   const auto hidden = scores.masked_fill(visible.logical_not(), -std::numeric_limits<float>::infinity());
   const auto sees_any = visible.any(-1).view({1, -1, 1});
   const auto safe = at::where(sees_any, hidden, at::zeros_like(hidden));
   const auto weights = at::softmax(safe, -1) * sees_any;
-  return at::matmul(weights, values).permute({1, 0, 2}).flatten(1);      // [R, N*H]
+  return at::matmul(weights, values).permute({1, 0, 2}).flatten(1);  // [R, N*H]
 }
 
 torch::Tensor activation_plain(const std::string& name, const torch::Tensor& x) {
@@ -85,12 +85,18 @@ torch::Tensor element_loss_plain(LossKind kind, const torch::Tensor& logits, con
   const auto p = log_p.exp();
   const auto overlap = [&] { return at::minimum(p, log_q.exp()).sum(-1); };
   switch (kind) {
-    case LossKind::kKlDiv: return kl(p, log_p, log_q);
-    case LossKind::kReverseKl: return kl(log_q.exp(), log_q, log_p);
-    case LossKind::kJsd: return jsd(log_p, log_q);
-    case LossKind::kCrossEntropy: return -log_q.gather(-1, target_logits.argmax(-1, /*keepdim=*/true)).squeeze(-1);
-    case LossKind::kTotalVariation: return 1.0 - overlap();
-    case LossKind::kNegLogAcceptance: return -overlap().clamp_min(kSmallestOverlap).log();
+    case LossKind::kKlDiv:
+      return kl(p, log_p, log_q);
+    case LossKind::kReverseKl:
+      return kl(log_q.exp(), log_q, log_p);
+    case LossKind::kJsd:
+      return jsd(log_p, log_q);
+    case LossKind::kCrossEntropy:
+      return -log_q.gather(-1, target_logits.argmax(-1, /*keepdim=*/true)).squeeze(-1);
+    case LossKind::kTotalVariation:
+      return 1.0 - overlap();
+    case LossKind::kNegLogAcceptance:
+      return -overlap().clamp_min(kSmallestOverlap).log();
     case LossKind::kLkHybrid: {
       const auto shared = overlap();
       const auto mix = (-3.0 * shared).exp().detach();

@@ -1,6 +1,6 @@
-// The operations of a decoder layer out of torch's own, with autograd: the readable twins that check the fused ones, and
-// what runs on devices and types that the fused ones do not know.
-// Dims: R rows, C keys, N heads, Nk key/value heads, H head dim, V vocabulary.
+// The operations of a decoder layer out of torch's own, with autograd: the readable twins that check the fused ones,
+// and what runs on devices and types that the fused ones do not know. Dims: R rows, C keys, N heads, Nk key/value
+// heads, H head dim, V vocabulary.
 #pragma once
 
 #include <torch/types.h>

@@ -47,7 +47,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PlainOps, RmsNormGivesTheKnownRow) {
   const auto weight = row({.5, -.5, 0, 1}).squeeze(0);
-  expect_close(rms_norm_plain(row({1, 2, 3, 4}), weight, 1e-6), row({.182574174, -.365148347, 0, 1.460593389}), 1e-6, "norm");
+  expect_close(rms_norm_plain(row({1, 2, 3, 4}), weight, 1e-6), row({.182574174, -.365148347, 0, 1.460593389}), 1e-6,
+               "norm");
 }
 
 TEST(PlainOps, RopeTurnsTheHalvesOfAHead) {
@@ -73,7 +74,9 @@ TEST(PlainOps, AttentionWithEqualKeysAveragesTheVisibleValues) {
   expect_close(out, ((values[0] + values[1]) / 2).view({1, 4}), 1e-6, "mean");
 }
 
-TEST(PlainOps, AnUnknownActivationIsAUsageError) { EXPECT_THROW(activation_plain("swish2", noise({1, 2}, 1)), UsageError); }
+TEST(PlainOps, AnUnknownActivationIsAUsageError) {
+  EXPECT_THROW(activation_plain("swish2", noise({1, 2}, 1)), UsageError);
+}
 
 }  // namespace
 }  // namespace speculators::nn

@@ -1,5 +1,5 @@
-// Attention of query rows over a range of base keys plus a few keys of their own, without a dense mask. EAGLE's chains (base
-// rows up to the start, own earlier steps) and DFlash's blocks (rows before the anchor, own block) are both this.
+// Attention of query rows over a range of base keys plus a few keys of their own, without a dense mask. EAGLE's chains
+// (base rows up to the start, own earlier steps) and DFlash's blocks (rows before the anchor, own block) are both this.
 // Memory is linear in rows; differentiable. CPU fp32. Source: reference algorithms.md 5.4, 7.4, 23.
 // Dims: R queries, C base keys, O own keys, N heads, Nk key/value heads, H head dim.
 #pragma once

@@ -24,7 +24,8 @@ struct Query {
   std::vector<int64_t> own;
 };
 
-Problem make_problem(AttentionShape shape, int64_t num_base, int64_t num_own, const std::vector<std::vector<Query>>& groups) {
+Problem make_problem(AttentionShape shape, int64_t num_base, int64_t num_own,
+                     const std::vector<std::vector<Query>>& groups) {
   Problem problem{shape, num_base, num_own};
   problem.plan.own_begin.push_back(0);
   for (const auto& group : groups) {
@@ -46,7 +47,8 @@ torch::Tensor dense_mask(const Problem& problem) {
   for (int64_t q = 0; q < problem.num_queries(); ++q) {
     const RangeAttentionPlan& plan = problem.plan;
     visible[q].narrow(0, plan.first[q], plan.last[q] - plan.first[q]).fill_(true);
-    for (int64_t i = plan.own_begin[q]; i < plan.own_begin[q + 1]; ++i) visible[q][problem.num_base + plan.own_index[i]] = true;
+    for (int64_t i = plan.own_begin[q]; i < plan.own_begin[q + 1]; ++i)
+      visible[q][problem.num_base + plan.own_index[i]] = true;
   }
   return visible;
 }
@@ -56,7 +58,8 @@ void expect_dense_result(const Problem& problem) {
   const int64_t width = s.num_kv_heads * s.head_dim;
   std::vector<torch::Tensor> leaves = {leaf({problem.num_queries(), s.num_heads * s.head_dim}, 1, 2.0),
                                        leaf({problem.num_base, width}, 2), leaf({problem.num_base, width}, 3)};
-  if (problem.num_own > 0) leaves.insert(leaves.end(), {leaf({problem.num_own, width}, 4), leaf({problem.num_own, width}, 5)});
+  if (problem.num_own > 0)
+    leaves.insert(leaves.end(), {leaf({problem.num_own, width}, 4), leaf({problem.num_own, width}, 5)});
   const auto heads = [&](const torch::Tensor& x) { return x.unflatten(1, {-1, s.head_dim}); };
   const bool has_own = problem.num_own > 0;
   const auto keys = has_own ? at::cat({leaves[1], leaves[3]}) : leaves[1];
@@ -64,7 +67,8 @@ void expect_dense_result(const Problem& problem) {
   const auto dense = attention_plain(heads(leaves[0]), heads(keys), heads(values), dense_mask(problem));
   const auto expected = gradients(dense, leaves);
   const KeysValues own = has_own ? KeysValues{leaves[3], leaves[4]} : KeysValues{};
-  const auto out = range_attention(leaves[0], {leaves[1], leaves[2]}, own, s, std::make_shared<RangeAttentionPlan>(problem.plan));
+  const auto out =
+      range_attention(leaves[0], {leaves[1], leaves[2]}, own, s, std::make_shared<RangeAttentionPlan>(problem.plan));
   expect_close(out, dense, 1e-5, "value");
   const auto found = gradients(out, leaves);
   for (size_t i = 0; i < leaves.size(); ++i) expect_close(found[i], expected[i], 1e-5, "gradient " + std::to_string(i));
@@ -79,7 +83,8 @@ TEST(RangeAttention, ChainsSeeTheirOwnEarlierSteps) {
 }
 
 TEST(RangeAttention, BlocksShareTheirOwnKeysAndMayHaveNoBase) {
-  expect_dense_result(make_problem({4, 1, 8}, 4, 4, {{{0, 0, {0, 1}}, {0, 0, {0, 1}}, {0, 3, {2, 3}}, {0, 3, {2, 3}}}}));
+  expect_dense_result(
+      make_problem({4, 1, 8}, 4, 4, {{{0, 0, {0, 1}}, {0, 0, {0, 1}}, {0, 3, {2, 3}}, {0, 3, {2, 3}}}}));
 }
 
 TEST(RangeAttention, WindowsMoveTheFirstKey) {

@@ -1,8 +1,8 @@
 #include "nn/rope.h"
 
 #include <ATen/ops/cos.h>
-#include <ATen/ops/sin.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/sin.h>
 
 namespace speculators::nn {
 

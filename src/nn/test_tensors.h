@@ -1,11 +1,10 @@
 // For tests of nn/: small random tensors and comparisons.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <torch/types.h>
-
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/empty.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <string>
 #include <vector>
@@ -20,7 +19,8 @@ inline torch::Tensor leaf(at::IntArrayRef shape, uint64_t seed, double scale = 1
   return noise(shape, seed, scale).requires_grad_(true);
 }
 
-inline void expect_close(const torch::Tensor& found, const torch::Tensor& expected, double tolerance, const std::string& what) {
+inline void expect_close(const torch::Tensor& found, const torch::Tensor& expected, double tolerance,
+                         const std::string& what) {
   ASSERT_TRUE(found.defined()) << what;
   ASSERT_EQ(found.sizes(), expected.sizes()) << what;
   const double difference = (found - expected).norm().item<double>();

@@ -25,7 +25,7 @@ uint64_t hash_bytes(std::string_view bytes) {
     hash = mix(hash ^ word) * kMultiplier1;
   }
   uint64_t rest = 0;
-  std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
+  if (at < bytes.size()) std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
   return mix(mix(hash ^ rest) * kMultiplier1);
 }
 

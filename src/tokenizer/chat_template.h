@@ -1,6 +1,7 @@
-// Chat templates: conversations -> the text a model was trained to read, through our own Jinja engine (tokenizer/jinja/).
-// Output equals `jinja2` as transformers configures it (trim_blocks, lstrip_blocks, loopcontrols, `tojson` without HTML
-// escapes, `raise_exception`, `strftime_now`, `{% generation %}`), errors included. Const methods may run on many threads.
+// Chat templates: conversations -> the text a model was trained to read, through our own Jinja engine
+// (tokenizer/jinja/). Output equals `jinja2` as transformers configures it (trim_blocks, lstrip_blocks, loopcontrols,
+// `tojson` without HTML escapes, `raise_exception`, `strftime_now`, `{% generation %}`), errors included. Const methods
+// may run on many threads.
 #pragma once
 
 #include <memory>

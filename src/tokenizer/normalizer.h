@@ -18,7 +18,9 @@ class Normalizer {
   struct Buffers {
     std::string current;
     std::string next;
-    bool keeps_start = true;  // the normal form begins with what the text begins with; false where a step cut that off
+    // Whether the normal form begins with what the text begins with; false where a step cut that off. (Characters that
+    // an earlier step made out of the first one count as cut off too.)
+    bool keeps_start = true;
   };
 
   Normalizer() = default;  // changes nothing

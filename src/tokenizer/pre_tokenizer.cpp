@@ -74,6 +74,32 @@ SplitBehavior digits_behavior(const JsonObject& part) {
   return part.get_bool("individual_digits") ? SplitBehavior::kIsolated : SplitBehavior::kContiguous;
 }
 
+std::vector<StagePointer> make_metaspace(const JsonObject& part) {
+  const std::string marker = get_character(part, "replacement");
+  std::vector<StagePointer> stages = {make_marker_stage(marker, get_scheme(part))};
+  if (part.find_bool("split").value_or(true)) {
+    stages.push_back(make_literal_stage(marker, SplitBehavior::kMergedWithNext, /*invert=*/false));
+  }
+  return stages;
+}
+
+// The stages of every part but Sequence and ByteLevel.
+std::vector<StagePointer> make_stages(const std::string& type, const JsonObject& part, bool use_scanners) {
+  if (type == "Split") return {make_split(part, use_scanners)};
+  if (type == "Digits") return {make_class_stage(unicode::kNumeric, digits_behavior(part))};
+  if (type == "Metaspace") return make_metaspace(part);
+  if (type == "Punctuation") return {make_class_stage(unicode::kPunctuation, punctuation_behavior(part))};
+  if (type == "WhitespaceSplit") return {make_class_stage(unicode::kSpace, SplitBehavior::kRemoved)};
+  if (type == "Whitespace") return {make_whitespace_stage()};
+  if (type == "CharDelimiterSplit") {
+    return {make_literal_stage(get_character(part, "delimiter"), SplitBehavior::kRemoved, /*invert=*/false)};
+  }
+  throw DataError(
+      fmt::format("{}: type: expected ByteLevel, Split, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, "
+                  "CharDelimiterSplit or Sequence, found \"{}\", which is not supported",
+                  part.place(), type));
+}
+
 }  // namespace
 
 PreTokenizer PreTokenizer::parse(const Json& value, bool model_takes_bytes, const std::string& place) {
@@ -92,48 +118,31 @@ void PreTokenizer::append_stages(const Json& value, const ParseOptions& options,
   if (value.is_null()) return;
   const JsonObject part(value, place);
   const std::string type = part.get_string("type");
-  const auto add = [&](StagePointer stage) { stages_.push_back(std::move(stage)); };
-  if (type == "Sequence") {
-    if (!part.has("pretokenizers") || !value["pretokenizers"].is_array()) {
-      throw DataError(fmt::format("{}: pretokenizers: expected a list", place));
-    }
-    const Json& list = value["pretokenizers"];
-    for (size_t i = 0; i < list.size(); ++i) {
-      ParseOptions inner = options;
-      inner.is_last = options.is_last && i + 1 == list.size();
-      append_stages(list[i], inner, fmt::format("{}.pretokenizers[{}]", place, i));
-    }
-  } else if (type == "ByteLevel") {
-    if (part.get_bool("add_prefix_space")) add(make_prefix_space_stage());
-    if (part.find_bool("use_regex").value_or(true)) {
-      add(make_pattern_stage(std::string(kGpt2Pattern), SplitBehavior::kIsolated, false, options.use_scanners, place));
-    }
-    yields_bytes_ = options.is_last && options.model_takes_bytes;
-    if (!yields_bytes_) add(make_alphabet_stage());
-  } else if (type == "Split") {
-    add(make_split(part, options.use_scanners));
-  } else if (type == "Digits") {
-    add(make_class_stage(unicode::kNumeric, digits_behavior(part)));
-  } else if (type == "Metaspace") {
-    const std::string marker = get_character(part, "replacement");
-    add(make_marker_stage(marker, get_scheme(part)));
-    if (part.find_bool("split").value_or(true)) {
-      add(make_literal_stage(marker, SplitBehavior::kMergedWithNext, /*invert=*/false));
-    }
-  } else if (type == "Punctuation") {
-    add(make_class_stage(unicode::kPunctuation, punctuation_behavior(part)));
-  } else if (type == "WhitespaceSplit") {
-    add(make_class_stage(unicode::kSpace, SplitBehavior::kRemoved));
-  } else if (type == "Whitespace") {
-    add(make_whitespace_stage());
-  } else if (type == "CharDelimiterSplit") {
-    add(make_literal_stage(get_character(part, "delimiter"), SplitBehavior::kRemoved, /*invert=*/false));
-  } else {
-    throw DataError(
-        fmt::format("{}: type: expected ByteLevel, Split, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, "
-                    "CharDelimiterSplit or Sequence, found \"{}\", which is not supported",
-                    place, type));
+  if (type == "Sequence") return append_sequence(value, options, place);
+  if (type == "ByteLevel") return append_byte_level(part, options);
+  for (StagePointer& stage : make_stages(type, part, options.use_scanners)) stages_.push_back(std::move(stage));
+}
+
+void PreTokenizer::append_sequence(const Json& value, const ParseOptions& options, const std::string& place) {
+  const auto list = value.find("pretokenizers");
+  if (list == value.end() || !list->is_array()) {
+    throw DataError(fmt::format("{}: pretokenizers: expected a list", place));
   }
+  for (size_t i = 0; i < list->size(); ++i) {
+    ParseOptions inner = options;
+    inner.is_last = options.is_last && i + 1 == list->size();
+    append_stages(list->at(i), inner, fmt::format("{}.pretokenizers[{}]", place, i));
+  }
+}
+
+void PreTokenizer::append_byte_level(const JsonObject& part, const ParseOptions& options) {
+  if (part.get_bool("add_prefix_space")) stages_.push_back(make_prefix_space_stage());
+  if (part.find_bool("use_regex").value_or(true)) {
+    stages_.push_back(make_pattern_stage(std::string(kGpt2Pattern), SplitBehavior::kIsolated, /*invert=*/false,
+                                         options.use_scanners, part.place()));
+  }
+  yields_bytes_ = options.is_last && options.model_takes_bytes;
+  if (!yields_bytes_) stages_.push_back(make_alphabet_stage());
 }
 
 void PreTokenizer::split(std::string_view text, bool starts_input, PreTokenized& work) const {

@@ -50,6 +50,8 @@ class PreTokenizer {
  private:
   struct ParseOptions;
   void append_stages(const Json& value, const ParseOptions& options, const std::string& place);
+  void append_sequence(const Json& value, const ParseOptions& options, const std::string& place);
+  void append_byte_level(const JsonObject& part, const ParseOptions& options);
   std::vector<std::shared_ptr<const Stage>> stages_;
   bool yields_bytes_ = false;
 };

@@ -54,6 +54,7 @@ class Tokenizer {
 
 // Decodes token by token for streams: returns only whole UTF-8 characters and keeps the rest for the next token.
 // The concatenation of all pieces equals Tokenizer::decode of all ids.
+// A run of <0xNN> tokens (SentencePiece's byte fallback) comes out when it ends: a bad byte spoils the whole run.
 // The tokenizer must outlive it (moving the tokenizer is fine). For one thread.
 class StreamDecoder {
  public:

@@ -159,7 +159,8 @@ TEST(Tokenizer, EncodesOnManyThreadsAtOnce) {
 
 class TokenizerFolder : public testing::Test {
  protected:
-  TokenizerFolder() : folder_(fs::path(testing::TempDir()) / ("speculators_tokenizer_test_" + std::to_string(::getpid()))) {
+  TokenizerFolder()
+      : folder_(fs::path(testing::TempDir()) / ("speculators_tokenizer_test_" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     write_file(folder_ / "tokenizer.json", R"({"model":{"vocab":{"<s>":0,"</s>":1,"a":2},"merges":[]}})");

@@ -32,7 +32,11 @@ std::vector<int64_t> lengths_of(const SampleSource& source, RowRange rows) {
 class BatchLoader::Workers {
  public:
   Workers(const BatchLoader& loader, int64_t epoch, int64_t first_batch)
-      : loader_(loader), epoch_(epoch), batches_(loader.sampler_.batches(epoch)), built_(first_batch), taken_(first_batch) {
+      : loader_(loader),
+        epoch_(epoch),
+        batches_(loader.sampler_.batches(epoch)),
+        built_(first_batch),
+        taken_(first_batch) {
     const int64_t count = std::clamp<int64_t>(loader.options_.num_workers, 1, num_batches());
     for (int64_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -124,8 +128,9 @@ std::optional<LoadedBatch> BatchLoader::next() {
 void BatchLoader::count_failures(const LoadedBatch& loaded) {
   consecutive_failures_ = loaded.num_tokens > 0 ? 0 : consecutive_failures_ + loaded.num_dropped;
   if (consecutive_failures_ < options_.max_consecutive_failures) return;
-  throw DataError(fmt::format("{} samples in a row could not be used; the last one: {}", consecutive_failures_,
-                              loaded.problems.empty() ? "left out without a word (--on-missing skip)" : loaded.problems.back()));
+  throw DataError(
+      fmt::format("{} samples in a row could not be used; the last one: {}", consecutive_failures_,
+                  loaded.problems.empty() ? "left out without a word (--on-missing skip)" : loaded.problems.back()));
 }
 
 LoadedBatch BatchLoader::build(int64_t epoch, const std::vector<int64_t>& samples) const {
@@ -168,8 +173,9 @@ std::pair<RowRange, RowRange> split_rows(int64_t num_rows, double train_ratio) {
   }
   const auto boundary = static_cast<int64_t>(static_cast<double>(num_rows) * train_ratio);
   if (boundary == 0 || boundary == num_rows) {
-    throw UsageError(fmt::format("train-data-ratio {}: {} rows leave no row for {}; prepare more data or change the ratio",
-                                 train_ratio, num_rows, boundary == 0 ? "training" : "validation"));
+    throw UsageError(
+        fmt::format("train-data-ratio {}: {} rows leave no row for {}; prepare more data or change the ratio",
+                    train_ratio, num_rows, boundary == 0 ? "training" : "validation"));
   }
   return {{0, boundary}, {boundary, num_rows}};
 }

@@ -1,6 +1,6 @@
 // Packed training rows, built ahead of the trainer by background threads and handed out in the sampler's order.
-// The rows depend on seed, epoch and batch number only, never on the threads. Source: reference algorithms.md 12.3-12.5.
-// One trainer thread calls start and next.
+// The rows depend on seed, epoch and batch number only, never on the threads. Source: reference
+// algorithms.md 12.3-12.5. One trainer thread calls start and next.
 #pragma once
 
 #include <torch/types.h>
@@ -34,9 +34,9 @@ struct RowRange {
 
 struct LoadedBatch {
   TrainBatch batch;
-  int64_t num_tokens = 0;                // without padding
-  int64_t num_dropped = 0;               // samples left out
-  std::vector<std::string> problems;     // why, for those that have something to say
+  int64_t num_tokens = 0;             // without padding
+  int64_t num_dropped = 0;            // samples left out
+  std::vector<std::string> problems;  // why, for those that have something to say
 };
 
 class BatchLoader {
@@ -49,8 +49,8 @@ class BatchLoader {
   int64_t num_batches(int64_t epoch) const;
   // Begins an epoch at batch number `first_batch`; the batches before it are never read.
   void start(int64_t epoch, int64_t first_batch = 0);
-  // The next row of the epoch; nothing at its end. Rethrows what a worker met at this row; throws DataError after too many
-  // dropped samples in a row.
+  // The next row of the epoch; nothing at its end. Rethrows what a worker met at this row; throws DataError after too
+  // many dropped samples in a row.
   std::optional<LoadedBatch> next();
   double seconds_waited() const { return seconds_waited_; }  // in next(), since construction
 

@@ -37,8 +37,9 @@ class FakeSource : public SampleSource {
 };
 
 BatchLoader make_loader(const SampleSource& source, LoaderOptions options = {}) {
-  return BatchLoader(source, {0, source.num_rows()}, {.row_length = 8, .seed = 1},
-                     [](TrainDocument document) { return document; }, options);
+  return BatchLoader(
+      source, {0, source.num_rows()}, {.row_length = 8, .seed = 1}, [](TrainDocument document) { return document; },
+      options);
 }
 
 std::vector<torch::Tensor> read_ids(BatchLoader& loader, int64_t epoch, int64_t first = 0) {
@@ -114,7 +115,8 @@ TEST(BatchLoader, ARowWithoutSamplesIsAllPadding) {
 TEST(BatchLoader, GivesUpAfterTooManyFailuresInARow) {
   const FakeSource source(4, {0, 1, 2, 3});
   auto loader = make_loader(source, {.max_consecutive_failures = 3});
-  EXPECT_THAT(([&] { read_ids(loader, 0); }), ThrowsMessage<DataError>(HasSubstr("samples in a row could not be used")));
+  EXPECT_THAT(([&] { read_ids(loader, 0); }),
+              ThrowsMessage<DataError>(HasSubstr("samples in a row could not be used")));
 }
 
 TEST(BatchLoader, RethrowsWhatAWorkerMet) {

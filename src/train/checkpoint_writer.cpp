@@ -106,7 +106,9 @@ void CheckpointWriter::save_aside(const std::string& name, const TrainingPositio
   save(name, position, draft, optimisers, {});
 }
 
-bool CheckpointWriter::is_saved(int64_t epoch) const { return has_training_state(parts_.save_path / std::to_string(epoch)); }
+bool CheckpointWriter::is_saved(int64_t epoch) const {
+  return has_training_state(parts_.save_path / std::to_string(epoch));
+}
 
 void CheckpointWriter::write_validation(int64_t epoch, const Metrics& validation) {
   write_json(parts_.save_path / std::to_string(epoch) / kValidation, to_json(validation));
@@ -128,7 +130,8 @@ void CheckpointWriter::save_plain() {
   make_folders(folder);
   parts_.save_for_serving(folder);
   for (const auto& [file, content] : parts_.notes) write_file(folder / file, content);
-  for (const auto& entry : fs::directory_iterator(folder)) fs::rename(entry.path(), parts_.save_path / entry.path().filename());
+  for (const auto& entry : fs::directory_iterator(folder))
+    fs::rename(entry.path(), parts_.save_path / entry.path().filename());
   fs::remove(folder);
 }
 
@@ -145,14 +148,16 @@ std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {
     const fs::path folder = save_path / name;
     if (!has_training_state(folder)) continue;
     ResumePoint point{folder, read_training_position(folder)};
-    point.validated = point.position.epoch_finished && (fs::exists(folder / kValidation) || name == CheckpointWriter::kLast);
+    point.validated =
+        point.position.epoch_finished && (fs::exists(folder / kValidation) || name == CheckpointWriter::kLast);
     const bool older = newest && point.position.global_step < newest->position.global_step;
     if (!older) newest = std::move(point);
   }
   if (!newest && !epochs.empty()) {
-    throw DataError(fmt::format("{}: expected {} in the epoch folders, found none (did another program write them?); start from "
-                                "one with --from-pretrained and another --save-path, or give --no-resume-from-checkpoint",
-                                save_path.string(), "training_state.json and .safetensors"));
+    throw DataError(
+        fmt::format("{}: expected {} in the epoch folders, found none (did another program write them?); start from "
+                    "one with --from-pretrained and another --save-path, or give --no-resume-from-checkpoint",
+                    save_path.string(), "training_state.json and .safetensors"));
   }
   return newest;
 }

@@ -1,6 +1,6 @@
 // The folder of a training run: one speculator per saved epoch with what resuming needs, and links to them.
-//   <save>/3/                 config.json, model.safetensors (bf16, for serving), training_state.*, val_metrics.json, notes
-//   <save>/interrupted, last  the same, for a run that was stopped, and (with --save-best) of the newest epoch
+//   <save>/3/                 config.json, model.safetensors (bf16, for serving), training_state.*, val_metrics.json,
+//   notes <save>/interrupted, last  the same, for a run that was stopped, and (with --save-best) of the newest epoch
 //   <save>/epoch3_end -> 3, epoch3_step500 -> 3, checkpoint_best -> 3
 // A kill at any moment leaves folders that are whole. Source: reference algorithms.md 16.1-16.3.
 #pragma once
@@ -28,7 +28,8 @@ class CheckpointWriter {
  public:
   explicit CheckpointWriter(CheckpointParts parts) : parts_(std::move(parts)) {}
 
-  // The epoch's folder and its link; `validation` goes along when it is known already. Removes "interrupted" and "last".
+  // The epoch's folder and its link; `validation` goes along when it is known already. Removes "interrupted" and
+  // "last".
   void save_epoch(const TrainingPosition& position, TrainableDraft& draft, const Optimisers& optimisers,
                   const Metrics& validation = {});
   // A state to resume from that is no epoch of its own: kInterrupted or kLast.
@@ -47,8 +48,8 @@ class CheckpointWriter {
   static constexpr const char* kLast = "last";
 
  private:
-  void save(const std::string& name, const TrainingPosition& position, TrainableDraft& draft, const Optimisers& optimisers,
-            const Metrics& validation);
+  void save(const std::string& name, const TrainingPosition& position, TrainableDraft& draft,
+            const Optimisers& optimisers, const Metrics& validation);
   CheckpointParts parts_;
 };
 

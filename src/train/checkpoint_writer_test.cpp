@@ -103,7 +103,8 @@ TEST_F(CheckpointTest, AFreshFolderHasNothingToResume) { EXPECT_FALSE(find_resum
 
 TEST_F(CheckpointTest, EpochsOfAnotherProgramAreNamed) {
   make_folders(path() / "0");
-  EXPECT_THAT([&] { find_resume_point(path()); }, ThrowsMessage<DataError>(HasSubstr("did another program write them?")));
+  EXPECT_THAT([&] { find_resume_point(path()); },
+              ThrowsMessage<DataError>(HasSubstr("did another program write them?")));
 }
 
 // Killed while the second epoch's folder is half written: the first one is what is found.

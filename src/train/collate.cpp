@@ -14,8 +14,9 @@ void check_document(const TrainDocument& document, const TrainDocument& first) {
   const auto check = [&](const char* field, const torch::Tensor& tensor, int64_t width) {
     const bool fits = tensor.size(0) == rows && (width == 0 || (tensor.dim() == 2 && tensor.size(1) == width));
     if (fits) return;
-    throw ShapeError(fmt::format("packing: {}: expected [{}{}], got [{}]; were these hidden states made by the same verifier?",
-                                 field, rows, width ? fmt::format(", {}", width) : "", fmt::join(tensor.sizes(), ", ")));
+    throw ShapeError(
+        fmt::format("packing: {}: expected [{}{}], got [{}]; were these hidden states made by the same verifier?",
+                    field, rows, width ? fmt::format(", {}", width) : "", fmt::join(tensor.sizes(), ", ")));
   };
   check("aux_hidden_states", document.aux_hidden_states, first.aux_hidden_states.size(1));
   check("last_hidden_states", document.last_hidden_states, first.last_hidden_states.size(1));
@@ -59,8 +60,8 @@ TrainBatch pack_documents(const std::vector<TrainDocument>& documents, int64_t l
     batch.document_ids.narrow(0, used, rows).fill_(document_id++);
     used += rows;
   }
-  for (auto* field : {&batch.input_ids, &batch.aux_hidden_states, &batch.last_hidden_states, &batch.loss_mask,
-                      &batch.position_ids}) {
+  for (auto* field :
+       {&batch.input_ids, &batch.aux_hidden_states, &batch.last_hidden_states, &batch.loss_mask, &batch.position_ids}) {
     field->narrow(0, used, length - used).zero_();
   }
   batch.document_ids.narrow(0, used, length - used).fill_(-1);

@@ -10,9 +10,9 @@
 
 namespace speculators {
 
-// Copies documents one behind the other into a row of `length`, the last truncated, those after it left out; the rest is
-// padding (0 everywhere, document -1). Hidden states become `compute_dtype`. An all-padding row needs one empty document
-// to know the widths. Throws ShapeError when there is no document or their shapes disagree.
+// Copies documents one behind the other into a row of `length`, the last truncated, those after it left out; the rest
+// is padding (0 everywhere, document -1). Hidden states become `compute_dtype`. An all-padding row needs one empty
+// document to know the widths. Throws ShapeError when there is no document or their shapes disagree.
 TrainBatch pack_documents(const std::vector<TrainDocument>& documents, int64_t length,
                           torch::Dtype compute_dtype = torch::kFloat32);
 

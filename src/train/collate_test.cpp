@@ -67,7 +67,9 @@ TEST(PackDocuments, ReadsStridedRows) {
 TEST(PackDocuments, RejectsDocumentsOfAnotherWidth) {
   auto other = make_document(2, 0);
   other.aux_hidden_states = torch::zeros({2, 6}, torch::kBFloat16);
-  EXPECT_THAT(([&] { pack_documents({make_document(2, 0), other}, 8); }),
+  EXPECT_THAT(([&] {
+                pack_documents({make_document(2, 0), other}, 8);
+              }),
               ThrowsMessage<ShapeError>(HasSubstr("aux_hidden_states: expected [2, 4], got [2, 6]")));
 }
 

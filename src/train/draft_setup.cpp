@@ -20,7 +20,8 @@ namespace {
 
 // Verifiers whose norms multiply by 1 + w.
 constexpr std::array<std::string_view, 9> kZeroCentred = {
-    "gemma", "gemma2", "gemma3", "gemma3_text", "qwen3_5", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_next", "recurrent_gemma"};
+    "gemma",        "gemma2",           "gemma3",     "gemma3_text",    "qwen3_5",
+    "qwen3_5_text", "qwen3_5_moe_text", "qwen3_next", "recurrent_gemma"};
 
 torch::Tensor copy_of(const TensorView& view, torch::Device device) {
   return to_torch(view).to(device, torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
@@ -82,7 +83,8 @@ void start_fresh(const TrainOptions& options, const VerifierTensors& tensors, Dr
       request.draft_config ? *request.draft_config : make_draft_layer_config(setup.verifier, request.options);
 }
 
-void start_from(const fs::path& folder, const TrainOptions& options, const VerifierTensors& tensors, DraftSetup& setup) {
+void start_from(const fs::path& folder, const TrainOptions& options, const VerifierTensors& tensors,
+                DraftSetup& setup) {
   setup.speculator = load_speculator(folder);
   std::optional<VocabularyMap> vocabulary;
   std::map<std::string, torch::Tensor> weights;
@@ -95,9 +97,11 @@ void start_from(const fs::path& folder, const TrainOptions& options, const Verif
     const JsonObject config(setup.speculator.config, (folder / "config.json").string());
     wanted.draft_vocab_size = config.find_int("draft_vocab_size");
     vocabulary = choose_draft_vocabulary(wanted, options.data_path, setup.verifier.vocab_size);
-    setup.warnings.push_back(fmt::format("{}: no weights beside the config; starting from fresh ones", folder.string()));
+    setup.warnings.push_back(
+        fmt::format("{}: no weights beside the config; starting from fresh ones", folder.string()));
   }
-  setup.draft = make_trainable_draft(setup.speculator, options.draft, tensors, vocabulary, static_cast<uint64_t>(options.seed));
+  setup.draft =
+      make_trainable_draft(setup.speculator, options.draft, tensors, vocabulary, static_cast<uint64_t>(options.seed));
   if (!weights.empty()) setup.draft->load(weights);
 }
 
@@ -106,8 +110,9 @@ void start_from(const fs::path& folder, const TrainOptions& options, const Verif
 DraftSetup make_draft(const TrainOptions& options, torch::Device device) {
   const fs::path folder = options.verifier_name_or_path;
   if (!fs::is_directory(folder)) {
-    throw UsageError(fmt::format("--verifier-name-or-path: expected a folder, got '{}'; download the verifier or import it first",
-                                 folder.string()));
+    throw UsageError(
+        fmt::format("--verifier-name-or-path: expected a folder, got '{}'; download the verifier or import it first",
+                    folder.string()));
   }
   DraftSetup setup;
   setup.verifier = read_model_config(folder);
@@ -137,12 +142,14 @@ VerifierTensors load_verifier_tensors(const fs::path& folder, const ModelConfig&
   tensors.lm_head = tied ? tensors.embed_tokens : copy_of(views.lm_head, device);
   tensors.final_norm_eps = verifier.rms_norm_eps;
   if (!views.final_norm) {
-    warnings.push_back(fmt::format("{}: no final norm found; targets are computed with weights of 1", file.path().string()));
+    warnings.push_back(
+        fmt::format("{}: no final norm found; targets are computed with weights of 1", file.path().string()));
     tensors.final_norm = torch::ones({verifier.hidden_size}, torch::TensorOptions().device(device));
     return tensors;
   }
   tensors.final_norm = copy_of(*views.final_norm, device);
-  const bool zero_centred = std::find(kZeroCentred.begin(), kZeroCentred.end(), verifier.model_type) != kZeroCentred.end();
+  const bool zero_centred =
+      std::find(kZeroCentred.begin(), kZeroCentred.end(), verifier.model_type) != kZeroCentred.end();
   if (zero_centred && !upstream_norm) tensors.final_norm += 1;
   return tensors;
 }

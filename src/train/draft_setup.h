@@ -16,13 +16,13 @@ namespace speculators {
 
 struct DraftSetup {
   std::unique_ptr<TrainableDraft> draft;
-  Speculator speculator;              // complete: what save_speculator writes
+  Speculator speculator;  // complete: what save_speculator writes
   ModelConfig verifier;
   std::vector<std::string> warnings;
 };
 
-// A fresh draft, or the one of --from-pretrained with its weights, on `device`. Throws UsageError for options, DataError for
-// the verifier's or the speculator's files.
+// A fresh draft, or the one of --from-pretrained with its weights, on `device`. Throws UsageError for options,
+// DataError for the verifier's or the speculator's files.
 DraftSetup make_draft(const TrainOptions& options, torch::Device device);
 
 // Embedding, head and final norm, fp32. Zero-centred norms (x (1 + w)) are handed on as 1 + w unless `upstream_norm`.

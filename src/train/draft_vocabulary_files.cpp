@@ -18,8 +18,9 @@ VocabularyMap read_map(const fs::path& d2t_path, const fs::path& t2d_path, const
   check_vocabulary_map(map, d2t_path.string());
   const auto size = static_cast<int64_t>(offsets.size()), verifier_size = static_cast<int64_t>(members.size());
   if (verifier_size != verifier_vocab_size) {
-    throw DataError(fmt::format("{}: expected {} entries, one per token of the verifier, found {}; it was made for another one",
-                                t2d_path.string(), verifier_vocab_size, verifier_size));
+    throw DataError(
+        fmt::format("{}: expected {} entries, one per token of the verifier, found {}; it was made for another one",
+                    t2d_path.string(), verifier_vocab_size, verifier_size));
   }
   if (size != options.draft_vocab_size.value_or(size)) {
     throw DataError(fmt::format("{}: expected {} tokens as in --draft-vocab-size, found {}", d2t_path.string(),
@@ -34,7 +35,9 @@ void keep_map(const VocabularyMap& map, const fs::path& d2t_path, const fs::path
   write_npy(t2d_path, make_bool_tensor(size(map.t2d), map.t2d).view());
 }
 
-bool is_newer(const fs::path& left, const fs::path& right) { return fs::last_write_time(left) > fs::last_write_time(right); }
+bool is_newer(const fs::path& left, const fs::path& right) {
+  return fs::last_write_time(left) > fs::last_write_time(right);
+}
 
 }  // namespace
 
@@ -50,15 +53,18 @@ std::optional<VocabularyMap> choose_draft_vocabulary(const VocabularyOptions& op
   }
   if (size == verifier_vocab_size) return std::nullopt;
 
-  const fs::path d2t_path = data_path / fmt::format("d2t-{}.npy", size), t2d_path = data_path / fmt::format("t2d-{}.npy", size);
+  const fs::path d2t_path = data_path / fmt::format("d2t-{}.npy", size),
+                 t2d_path = data_path / fmt::format("t2d-{}.npy", size);
   const fs::path counts = options.token_freq_path ? fs::path(*options.token_freq_path) : data_path / "token_freq.pt";
   const bool kept = fs::exists(d2t_path) && fs::exists(t2d_path);
   const bool has_counts = fs::exists(counts);
-  if (kept && !(has_counts && is_newer(counts, d2t_path))) return read_map(d2t_path, t2d_path, options, verifier_vocab_size);
+  if (kept && !(has_counts && is_newer(counts, d2t_path)))
+    return read_map(d2t_path, t2d_path, options, verifier_vocab_size);
   if (!has_counts) {
-    throw UsageError(fmt::format("--draft-vocab-size {}: expected token counts in {}, found no file; run prepare-data with "
-                                 "--no-skip-token-freq, or give --token-freq-path",
-                                 size, counts.string()));
+    throw UsageError(
+        fmt::format("--draft-vocab-size {}: expected token counts in {}, found no file; run prepare-data with "
+                    "--no-skip-token-freq, or give --token-freq-path",
+                    size, counts.string()));
   }
   const auto map = make_vocabulary_map(read_token_freq(counts), verifier_vocab_size, size);
   keep_map(map, d2t_path, t2d_path);

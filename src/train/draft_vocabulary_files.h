@@ -13,9 +13,9 @@
 
 namespace speculators {
 
-// Nothing: the whole vocabulary of the verifier. A map made from token counts is kept as d2t-<size>.npy and t2d-<size>.npy
-// in `data_path` and taken from there until the counts change. Unlike upstream, a size without counts is an error.
-// Throws UsageError for options that contradict each other, DataError for files that do not fit.
+// Nothing: the whole vocabulary of the verifier. A map made from token counts is kept as d2t-<size>.npy and
+// t2d-<size>.npy in `data_path` and taken from there until the counts change. Unlike upstream, a size without counts is
+// an error. Throws UsageError for options that contradict each other, DataError for files that do not fit.
 std::optional<VocabularyMap> choose_draft_vocabulary(const VocabularyOptions& options, const fs::path& data_path,
                                                      int64_t verifier_vocab_size);
 

@@ -18,7 +18,9 @@ class DraftVocabularyTest : public testing::Test {
   std::optional<VocabularyMap> choose(const VocabularyOptions& options) const {
     return choose_draft_vocabulary(options, folder_.path(), 12);
   }
-  void write_counts(const std::map<int64_t, int64_t>& counts) const { write_token_freq(folder_.path() / "token_freq.pt", counts); }
+  void write_counts(const std::map<int64_t, int64_t>& counts) const {
+    write_token_freq(folder_.path() / "token_freq.pt", counts);
+  }
   static VocabularyOptions of_size(int64_t size) {
     VocabularyOptions options;
     options.draft_vocab_size = size;
@@ -51,7 +53,8 @@ TEST_F(DraftVocabularyTest, NewCountsMakeANewMap) {
 }
 
 TEST_F(DraftVocabularyTest, ASizeWithoutCountsIsAnError) {
-  EXPECT_THAT([&] { choose(of_size(6)); }, ThrowsMessage<UsageError>(HasSubstr("run prepare-data with --no-skip-token-freq")));
+  EXPECT_THAT([&] { choose(of_size(6)); },
+              ThrowsMessage<UsageError>(HasSubstr("run prepare-data with --no-skip-token-freq")));
 }
 
 TEST_F(DraftVocabularyTest, OneFileOfTwoIsAnError) {

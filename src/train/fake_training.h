@@ -1,9 +1,8 @@
 // Test support: a tiny draft and data source, and a whole training run over them. Dims: A*Dv = 4, Dv = 2.
 #pragma once
 
-#include <torch/types.h>
-
 #include <ATen/CPUGeneratorImpl.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -84,11 +83,11 @@ inline TrainingPosition run_fake_training(const fs::path& folder, const FakeRunO
   BatchLoader train(source, train_rows, {.row_length = 8, .seed = 42}, prepare, {});
   BatchLoader validation(source, validation_rows, {.row_length = 8, .seed = 0}, prepare, {});
   auto optimisers = make_optimisers(draft.parameters(), {.optimiser = options.optimiser, .lr = 0.02, .muon_lr = 0.02});
-  CheckpointWriter writer({.save_path = folder,
-                           .save_for_serving = [&](const fs::path& to) {
-                             write_tensors(to / "model.safetensors", serving_tensors(draft.saved_tensors()));
-                           },
-                           .notes = {{"run.yaml", "train:\n"}}});
+  CheckpointWriter writer(
+      {.save_path = folder,
+       .save_for_serving =
+           [&](const fs::path& to) { write_tensors(to / "model.safetensors", serving_tensors(draft.saved_tensors())); },
+       .notes = {{"run.yaml", "train:\n"}}});
   const auto point = find_resume_point(folder);
   MetricLoggers loggers;
   loggers.push_back(make_json_lines_logger(folder / "metrics.jsonl", point ? point->position.global_step + 1 : 0));

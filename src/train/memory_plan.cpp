@@ -61,9 +61,10 @@ void check_memory(const std::vector<MemoryItem>& items, int64_t available_bytes)
     list += fmt::format("; {} {:.0f} MiB", what, mebibytes(bytes));
   }
   if (total <= available_bytes) return;
-  throw UsageError(fmt::format("memory: training needs about {:.0f} MiB, {:.0f} MiB are free{}; lower --total-seq-len, "
-                               "--max-anchors, --prefetch-factor or --draft-vocab-size",
-                               mebibytes(total), mebibytes(available_bytes), list));
+  throw UsageError(
+      fmt::format("memory: training needs about {:.0f} MiB, {:.0f} MiB are free{}; lower --total-seq-len, "
+                  "--max-anchors, --prefetch-factor or --draft-vocab-size",
+                  mebibytes(total), mebibytes(available_bytes), list));
 }
 
 }  // namespace speculators

@@ -10,16 +10,16 @@ namespace speculators {
 
 // What the estimate is made from. Counts of elements unless said otherwise.
 struct MemoryNeeds {
-  int64_t parameters = 0;          // trainable
-  int64_t frozen = 0;              // verifier tensors that stay in memory (fp32)
-  int64_t optimiser_values = 0;    // moments (fp32)
-  int64_t saved_values = 0;        // of one checkpoint (bf16)
-  int64_t row_values = 0;          // hidden states of one packed row
+  int64_t parameters = 0;        // trainable
+  int64_t frozen = 0;            // verifier tensors that stay in memory (fp32)
+  int64_t optimiser_values = 0;  // moments (fp32)
+  int64_t saved_values = 0;      // of one checkpoint (bf16)
+  int64_t row_values = 0;        // hidden states of one packed row
   int64_t bytes_per_row_value = 4;
-  int64_t rows_in_flight = 0;      // read ahead, being built, being trained on
-  int64_t query_rows = 0;          // draft states of one forward pass, all steps or blocks
-  int64_t values_per_query = 0;    // kept for the backward pass, all layers
-  int64_t vocab_size = 0;          // V: logits of a chunk of rows
+  int64_t rows_in_flight = 0;    // read ahead, being built, being trained on
+  int64_t query_rows = 0;        // draft states of one forward pass, all steps or blocks
+  int64_t values_per_query = 0;  // kept for the backward pass, all layers
+  int64_t vocab_size = 0;        // V: logits of a chunk of rows
 };
 
 struct MemoryItem {

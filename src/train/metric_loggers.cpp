@@ -98,9 +98,10 @@ std::string expand_run_name(const std::string& pattern) {
     return fmt::format(fmt::runtime(pattern.empty() ? "{time}" : pattern), fmt::arg("time", stamp(fmt::localtime(now))),
                        fmt::arg("utc_time", stamp(fmt::gmtime(now))), fmt::arg("rank", 0), fmt::arg("local_rank", 0));
   } catch (const fmt::format_error& error) {
-    throw UsageError(fmt::format("run-name: expected the placeholders {{time}}, {{utc_time}}, {{rank}} or {{local_rank}}, got "
-                                 "'{}' ({})",
-                                 pattern, error.what()));
+    throw UsageError(
+        fmt::format("run-name: expected the placeholders {{time}}, {{utc_time}}, {{rank}} or {{local_rank}}, got "
+                    "'{}' ({})",
+                    pattern, error.what()));
   }
 }
 

@@ -28,8 +28,8 @@ class MetricLogger {
 
 using MetricLoggers = std::vector<std::unique_ptr<MetricLogger>>;
 
-// One line per call: {"step": 7, "train/loss": 1.25, ...}; non-finite numbers as null. Lines of `first_step` and later steps
-// are cut off first, so a resumed run does not repeat them.
+// One line per call: {"step": 7, "train/loss": 1.25, ...}; non-finite numbers as null. Lines of `first_step` and later
+// steps are cut off first, so a resumed run does not repeat them.
 std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step);
 std::unique_ptr<MetricLogger> make_tensorboard_logger(const fs::path& folder);
 // Messages, and validation figures as one line, on stderr; step figures are left to the progress line.
@@ -38,8 +38,8 @@ std::unique_ptr<MetricLogger> make_console_logger();
 // "0.123", "1.23e-05", "1.23e+04": three decimals, scientific below 1e-3 and above 999.
 std::string short_number(double value);
 
-// Fills {time} and {utc_time} of a run name (strftime %Y-%m-%d_%H-%M-%S), {rank} and {local_rank} with 0; empty: "{time}".
-// Throws UsageError for another placeholder.
+// Fills {time} and {utc_time} of a run name (strftime %Y-%m-%d_%H-%M-%S), {rank} and {local_rank} with 0; empty:
+// "{time}". Throws UsageError for another placeholder.
 std::string expand_run_name(const std::string& pattern);
 
 }  // namespace speculators

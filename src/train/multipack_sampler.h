@@ -1,5 +1,6 @@
 // Which samples share a packed row: longest-first bin packing of a shuffled epoch, the same on every rank.
-// Source: reference algorithms.md 12.4 (upstream's MultipackDistributedBatchSamplerV2). No torch here; const after construction.
+// Source: reference algorithms.md 12.4 (upstream's MultipackDistributedBatchSamplerV2). No torch here; const after
+// construction.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// NumPy's default_rng: SeedSequence -> PCG64 (XSL-RR 128/64), and Generator.permutation. Packing order depends on it, so
-// it has to be equal to NumPy's bit by bit. Source: reference algorithms.md 12.4; M. O'Neill, PCG (2014).
+// NumPy's default_rng: SeedSequence -> PCG64 (XSL-RR 128/64), and Generator.permutation. Packing order depends on it,
+// so it has to be equal to NumPy's bit by bit. Source: reference algorithms.md 12.4; M. O'Neill, PCG (2014).
 #pragma once
 
 #include <cstdint>

@@ -83,10 +83,11 @@ class Muon final : public Optimiser {
       const auto& value = parameters_[i].value;
       if (!value.grad().defined()) continue;
       momenta_[i].lerp_(value.grad(), 1 - options_.muon_momentum);
-      if (lr == 0) continue;  // the momentum advances all the same
+      if (lr == 0) continue;                                                       // the momentum advances all the same
       const auto update = value.grad().lerp(momenta_[i], options_.muon_momentum);  // Nesterov
       const bool in_bf16 = options_.compat_upstream || value.is_cuda();
-      const auto direction = orthogonalise(update, options_.muon_ns_steps, in_bf16 ? torch::kBFloat16 : torch::kFloat32);
+      const auto direction =
+          orthogonalise(update, options_.muon_ns_steps, in_bf16 ? torch::kBFloat16 : torch::kFloat32);
       value.mul_(1 - lr * options_.muon_weight_decay);  // the decay knows nothing of the adjusted rate
       value.add_(direction, -lr * rate_adjustment(value));
     }
@@ -118,8 +119,8 @@ void check_options(const OptimiserOptions& options) {
     throw UsageError(fmt::format("optimizer: expected muon or adamw, got '{}'", options.optimiser));
   }
   if (options.muon_adjust_lr_fn != "match_rms_adamw" && options.muon_adjust_lr_fn != "original") {
-    throw UsageError(fmt::format("muon-adjust-lr-fn: expected match_rms_adamw or original, got '{}'",
-                                 options.muon_adjust_lr_fn));
+    throw UsageError(
+        fmt::format("muon-adjust-lr-fn: expected match_rms_adamw or original, got '{}'", options.muon_adjust_lr_fn));
   }
   if (options.lr < 0 || options.muon_lr < 0) {
     throw UsageError(fmt::format("lr, muon-lr: expected at least 0, got {} and {}", options.lr, options.muon_lr));
@@ -161,7 +162,8 @@ Optimisers make_optimisers(const std::vector<NamedParameter>& parameters, const 
   }
   Optimisers optimisers;
   if (!matrices.empty()) optimisers.push_back(std::make_unique<Muon>(std::move(matrices), options));
-  if (!others.empty()) optimisers.push_back(std::make_unique<AdamW>(std::move(others), options.lr, options.weight_decay));
+  if (!others.empty())
+    optimisers.push_back(std::make_unique<AdamW>(std::move(others), options.lr, options.weight_decay));
   return optimisers;
 }
 

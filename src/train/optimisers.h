@@ -43,13 +43,15 @@ class Optimiser {
 
 using Optimisers = std::vector<std::unique_ptr<Optimiser>>;
 
-// {AdamW}, or {Muon, AdamW} without a group that would be empty. Throws UsageError for an unknown name or a negative rate.
+// {AdamW}, or {Muon, AdamW} without a group that would be empty. Throws UsageError for an unknown name or a negative
+// rate.
 Optimisers make_optimisers(const std::vector<NamedParameter>& parameters, const OptimiserOptions& options);
 
 // Whether Muon takes this parameter: a matrix with both sides above 1 that is neither an embedding nor a head.
 bool is_muon_parameter(const NamedParameter& parameter);
 
-// The orthogonal factor of `update` [rows, cols] by Newton-Schulz, computed in `dtype` (fp32 or bf16), returned as fp32.
+// The orthogonal factor of `update` [rows, cols] by Newton-Schulz, computed in `dtype` (fp32 or bf16), returned as
+// fp32.
 torch::Tensor orthogonalise(const torch::Tensor& update, int64_t num_steps, torch::Dtype dtype);
 
 // Scales all gradients so that their common norm is at most `max_norm` (0: only measures). Returns the norm before.

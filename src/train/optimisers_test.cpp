@@ -125,8 +125,8 @@ TEST(ClipGradients, ReportsANonFiniteNorm) {
 const OptimiserOptions kGoldenOptions = {.lr = 1e-3, .weight_decay = 0.01, .muon_lr = 1e-2, .compat_upstream = true};
 constexpr double kFactors[] = {0, 1, 0.8, 0.6};  // linear, warm-up 1 of 6
 
-// From upstream's weights and buffers after step s-1 and its gradients of step s to those after step s (w0 is the start,
-// since step 0 has rate 0).
+// From upstream's weights and buffers after step s-1 and its gradients of step s to those after step s (w0 is the
+// start, since step 0 has rate 0).
 TEST(OptimiserGolden, EachMuonStepEqualsUpstream) {
   const auto path = find_golden("opt_muon_trace");
   if (!path) GTEST_SKIP() << "no golden files (set SPECULATORS_SHARED)";
@@ -161,7 +161,8 @@ TEST(OptimiserGolden, TwoMuonStepsOnOneGradientEqualTheReference) {
   const auto golden = read_golden(*path);
   std::vector<NamedParameter> parameters;
   for (const auto& [name, gradient] : golden) {
-    if (name.starts_with("g.")) parameters.push_back(make_parameter(name.substr(2), golden.at("w." + name.substr(2)), gradient));
+    if (name.starts_with("g."))
+      parameters.push_back(make_parameter(name.substr(2), golden.at("w." + name.substr(2)), gradient));
   }
   EXPECT_NEAR(clip_gradients(parameters, 1.0), 11.362645, 1e-4);
   auto optimisers = make_optimisers(parameters, kGoldenOptions);

@@ -22,7 +22,8 @@ torch::Tensor view_of(const std::shared_ptr<TensorFile>& file, const std::string
   const TensorView& view = file->get(name);
   const auto dtype = torch_dtype(view.dtype, file->path().string() + ": " + name);
   auto* bytes = const_cast<std::byte*>(view.bytes.data());
-  return at::from_blob(bytes, view.shape, [file](void*) {}, torch::TensorOptions().dtype(dtype));
+  return at::from_blob(
+      bytes, view.shape, [file](void*) {}, torch::TensorOptions().dtype(dtype));
 }
 
 // One pass over the exponents of bf16 values: all bits set means infinity or NaN.
@@ -38,13 +39,14 @@ void check_sizes(const TensorView& states, const TensorView& ids, int64_t num_la
                  const std::string& place) {
   const bool fits = states.shape.size() == 3 && states.shape[1] == num_layers && states.shape[2] == hidden_size;
   if (!fits) {
-    throw DataError(fmt::format("{}: hidden_states: expected [tokens, {}, {}] (aux layers and the last one), found {}; were "
-                                "they made with the same verifier and --target-layer-ids?",
-                                place, num_layers, hidden_size, shape_string(states.shape)));
+    throw DataError(
+        fmt::format("{}: hidden_states: expected [tokens, {}, {}] (aux layers and the last one), found {}; were "
+                    "they made with the same verifier and --target-layer-ids?",
+                    place, num_layers, hidden_size, shape_string(states.shape)));
   }
   if (ids.dtype != DType::kI64 || ids.shape != std::vector<int64_t>{states.shape[0]}) {
-    throw DataError(fmt::format("{}: token_ids: expected I64 [{}], found {} {}", place, states.shape[0], name_of(ids.dtype),
-                                shape_string(ids.shape)));
+    throw DataError(fmt::format("{}: token_ids: expected I64 [{}], found {} {}", place, states.shape[0],
+                                name_of(ids.dtype), shape_string(ids.shape)));
   }
 }
 
@@ -93,9 +95,10 @@ class PreparedSource final : public SampleSource {
     const int64_t length = document.input_ids.size(0);
     const std::span stored(document.input_ids.const_data_ptr<int64_t>(), static_cast<size_t>(length));
     if (!std::equal(stored.begin(), stored.end(), sample.token_ids.begin(), sample.token_ids.end())) {
-      return fmt::format("token_ids: expected the {} ids of the data set's row, found {} other ids; was the data set prepared "
-                         "anew?",
-                         sample.token_ids.size(), length);
+      return fmt::format(
+          "token_ids: expected the {} ids of the data set's row, found {} other ids; was the data set prepared "
+          "anew?",
+          sample.token_ids.size(), length);
     }
     document.loss_mask = torch::empty({length}, torch::kBool);
     std::transform(sample.loss_mask.begin(), sample.loss_mask.end(), document.loss_mask.data_ptr<bool>(),
@@ -133,7 +136,8 @@ TrainDocument map_hidden_states(const fs::path& path, int64_t num_aux_layers, in
 std::unique_ptr<SampleSource> open_prepared_folder(const PreparedFolder& folder) {
   auto samples = read_dataset(folder.data_path);
   if (samples.empty()) {
-    throw DataError(fmt::format("{}: expected at least one row, found none; run prepare-data", folder.data_path.string()));
+    throw DataError(
+        fmt::format("{}: expected at least one row, found none; run prepare-data", folder.data_path.string()));
   }
   return std::make_unique<PreparedSource>(folder, std::move(samples));
 }

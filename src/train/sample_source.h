@@ -29,18 +29,19 @@ class SampleSource {
 };
 
 struct PreparedFolder {
-  fs::path data_path;           // written by prepare-data
-  fs::path hidden_states_path;  // holds hs_<row>.safetensors
-  int64_t num_aux_layers = 3;   // A
-  int64_t hidden_size = 0;      // Dv
+  fs::path data_path;                // written by prepare-data
+  fs::path hidden_states_path;       // holds hs_<row>.safetensors
+  int64_t num_aux_layers = 3;        // A
+  int64_t hidden_size = 0;           // Dv
   std::string on_missing = "raise";  // raise, warn, skip: what a missing or damaged file does
 };
 
 // Hidden states are memory-mapped and never copied here. Throws DataError when the data set cannot be read or is empty.
 std::unique_ptr<SampleSource> open_prepared_folder(const PreparedFolder& folder);
 
-// The stored tensors of one file as views into its map: aux [n, A*Dv] strided, last [n, Dv], ids [n]. Mask and positions
-// stay undefined. Float8 states are scaled back to bf16. Throws DataError for damage, other sizes, non-finite values.
+// The stored tensors of one file as views into its map: aux [n, A*Dv] strided, last [n, Dv], ids [n]. Mask and
+// positions stay undefined. Float8 states are scaled back to bf16. Throws DataError for damage, other sizes, non-finite
+// values.
 TrainDocument map_hidden_states(const fs::path& path, int64_t num_aux_layers, int64_t hidden_size);
 
 }  // namespace speculators

@@ -64,9 +64,7 @@ TEST_F(PreparedFolderTest, RaiseThrowsWhereWarnReports) {
   EXPECT_THAT(([&] { source->load(1); }), ThrowsMessage<DataError>(HasSubstr("run generate-offline-data")));
 }
 
-TEST_F(PreparedFolderTest, SkipSaysNothing) {
-  EXPECT_EQ(open_prepared_folder(options("skip"))->load(1).problem, "");
-}
+TEST_F(PreparedFolderTest, SkipSaysNothing) { EXPECT_EQ(open_prepared_folder(options("skip"))->load(1).problem, ""); }
 
 TEST_F(PreparedFolderTest, OtherTokenIdsAreAProblem) {
   write_states(hidden_states_path(states_, 0), {5, 6, 4});
@@ -98,8 +96,8 @@ TEST_F(PreparedFolderTest, Float8StatesAreScaledBack) {
   const Tensor scales = make_tensor({1, 1, 1}, std::vector<float>{0.5f});
   const Tensor tokens = make_tensor({1}, std::vector<int64_t>{5});
   const auto path = states_ / "f8.safetensors";
-  write_safetensors(path, {{"hidden_states", states.view()}, {"hidden_states_scales", scales.view()},
-                           {"token_ids", tokens.view()}});
+  write_safetensors(
+      path, {{"hidden_states", states.view()}, {"hidden_states_scales", scales.view()}, {"token_ids", tokens.view()}});
   const auto document = map_hidden_states(path, 2, 2);
   EXPECT_EQ(document.last_hidden_states[0][0].item<float>(), 1.0f);
 }

@@ -23,8 +23,8 @@ TEST(Schedule, LinearRisesThenFallsToZero) {
 
 TEST(Schedule, CosineFallsByHalfAWave) {
   EXPECT_THAT(factors({.type = "cosine", .warmup_steps = 2, .total_steps = 10}),
-              testing::Pointwise(testing::DoubleNear(1e-5), {0., .5, 1., .96194, .853553, .691342, .5, .308658, .146447,
-                                                             .03806, 0.}));
+              testing::Pointwise(testing::DoubleNear(1e-5),
+                                 {0., .5, 1., .96194, .853553, .691342, .5, .308658, .146447, .03806, 0.}));
 }
 
 TEST(Schedule, NoneStaysConstant) {

@@ -9,24 +9,37 @@ namespace speculators {
 
 torch::Dtype torch_dtype(DType dtype, const std::string& place) {
   switch (dtype) {
-    case DType::kBool: return torch::kBool;
-    case DType::kI64: return torch::kInt64;
-    case DType::kI32: return torch::kInt32;
-    case DType::kF32: return torch::kFloat32;
-    case DType::kF16: return torch::kFloat16;
-    case DType::kBF16: return torch::kBFloat16;
-    case DType::kF8E4M3: return torch::kFloat8_e4m3fn;
-    default: throw DataError(fmt::format("{}: expected a float, I64, I32 or BOOL tensor, found {}", place, name_of(dtype)));
+    case DType::kBool:
+      return torch::kBool;
+    case DType::kI64:
+      return torch::kInt64;
+    case DType::kI32:
+      return torch::kInt32;
+    case DType::kF32:
+      return torch::kFloat32;
+    case DType::kF16:
+      return torch::kFloat16;
+    case DType::kBF16:
+      return torch::kBFloat16;
+    case DType::kF8E4M3:
+      return torch::kFloat8_e4m3fn;
+    default:
+      throw DataError(fmt::format("{}: expected a float, I64, I32 or BOOL tensor, found {}", place, name_of(dtype)));
   }
 }
 
 DType checkpoint_dtype(torch::Dtype dtype) {
   switch (dtype) {
-    case torch::kBool: return DType::kBool;
-    case torch::kInt64: return DType::kI64;
-    case torch::kFloat32: return DType::kF32;
-    case torch::kBFloat16: return DType::kBF16;
-    default: throw ShapeError(fmt::format("saving: expected fp32, bf16, int64 or bool, found {}", c10::toString(dtype)));
+    case torch::kBool:
+      return DType::kBool;
+    case torch::kInt64:
+      return DType::kI64;
+    case torch::kFloat32:
+      return DType::kF32;
+    case torch::kBFloat16:
+      return DType::kBF16;
+    default:
+      throw ShapeError(fmt::format("saving: expected fp32, bf16, int64 or bool, found {}", c10::toString(dtype)));
   }
 }
 

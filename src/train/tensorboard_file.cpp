@@ -63,7 +63,8 @@ std::string make_scalar(const std::string& tag, double value) {
   return result;
 }
 
-// Summary.Value { tag = 1; tensor = 8 { dtype = 1 (7: string); string_val = 8 }; metadata = 9 { plugin_data = 1 { name = 1 } } }.
+// Summary.Value { tag = 1; tensor = 8 { dtype = 1 (7: string); string_val = 8 }; metadata = 9 { plugin_data = 1 { name
+// = 1 } } }.
 std::string make_text(const std::string& tag, std::string_view markdown) {
   std::string tensor, plugin, metadata, result;
   append_key(tensor, 1, 0);
@@ -101,7 +102,8 @@ TensorboardFile::TensorboardFile(const fs::path& folder) {
   make_folders(folder);
   path_ = folder / event_file_name();
   file_.open(path_, std::ios::binary | std::ios::app);
-  if (!file_) throw DataError(fmt::format("{}: cannot create the event file; check permissions and free space", path_.string()));
+  if (!file_)
+    throw DataError(fmt::format("{}: cannot create the event file; check permissions and free space", path_.string()));
   write_record(make_event(0, 3, "brain.Event:2"));
 }
 

@@ -1,5 +1,5 @@
-// A TensorBoard event file: length-framed records with masked CRC-32C, each an Event protobuf. Written by hand, since only
-// scalars and texts are needed. Source: tensorflow/core/util/event.proto, summary.proto, lib/io/record_writer.h.
+// A TensorBoard event file: length-framed records with masked CRC-32C, each an Event protobuf. Written by hand, since
+// only scalars and texts are needed. Source: tensorflow/core/util/event.proto, summary.proto, lib/io/record_writer.h.
 // One writer per file; not thread-safe. Complete records survive a crash.
 #pragma once
 

@@ -46,11 +46,12 @@ TEST(TensorboardFile, BeginsWithTheVersionRecord) {
   const TensorboardFile file(folder.path());
   const auto records = read_records(file.path());
   ASSERT_EQ(records.size(), 1u);
-  EXPECT_THAT(records[0], testing::EndsWith("\x1a\x0d" "brain.Event:2"));
+  EXPECT_THAT(records[0], testing::EndsWith("\x1a\x0d"
+                                            "brain.Event:2"));
 }
 
-// Bytes by hand: 0x09 wall time (8), 0x10 step 3, 0x2a summary of 13 bytes, in it 0x0a value of 11 bytes: 0x0a tag "loss",
-// 0x15 simple_value 1.5f.
+// Bytes by hand: 0x09 wall time (8), 0x10 step 3, 0x2a summary of 13 bytes, in it 0x0a value of 11 bytes: 0x0a tag
+// "loss", 0x15 simple_value 1.5f.
 TEST(TensorboardFile, WritesAScalarAsASummary) {
   const ScratchFolder folder;
   TensorboardFile file(folder.path());

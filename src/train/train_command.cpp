@@ -22,13 +22,15 @@ namespace {
 
 torch::Device choose_device(const TrainOptions& options) {
   if (options.device == "cpu") return torch::kCPU;
-  if (!at::hasCUDA()) throw UsageError("--device cuda: expected a CUDA build of libtorch and a GPU, found none; use --device cpu");
+  if (!at::hasCUDA())
+    throw UsageError("--device cuda: expected a CUDA build of libtorch and a GPU, found none; use --device cpu");
   return torch::kCUDA;
 }
 
 // What follows from device and upstream's flags.
 TrainOptions with_derived(TrainOptions options, torch::Device device) {
-  const std::string dtype = options.hidden_states_dtype.value_or(device.is_cuda() ? "bfloat16" : options.draft.compute_dtype);
+  const std::string dtype =
+      options.hidden_states_dtype.value_or(device.is_cuda() ? "bfloat16" : options.draft.compute_dtype);
   options.draft.compute_dtype = dtype;
   // The fused operations are for a CPU.
   if (options.loss_implementation == "eager" || device.is_cuda()) options.draft.plain_ops = true;
@@ -36,7 +38,8 @@ TrainOptions with_derived(TrainOptions options, torch::Device device) {
 }
 
 fs::path hidden_states_folder(const TrainOptions& options) {
-  return options.hidden_states_path ? fs::path(*options.hidden_states_path) : fs::path(options.data_path) / "hidden_states";
+  return options.hidden_states_path ? fs::path(*options.hidden_states_path)
+                                    : fs::path(options.data_path) / "hidden_states";
 }
 
 // The folder says which layers its files hold; other layers of the same count would go unnoticed.
@@ -47,9 +50,10 @@ void check_layer_ids(const fs::path& folder, const TrainableDraft& draft) {
   auto found = JsonObject(json, path.string()).get_ints("layer_ids");
   if (!found.empty()) found.pop_back();  // the last layer
   if (found == draft.aux_layer_ids()) return;
-  throw UsageError(fmt::format("{}: expected hidden states of the draft's aux layers [{}], found [{}]; give the same "
-                               "--target-layer-ids to generate-offline-data and train",
-                               path.string(), fmt::join(draft.aux_layer_ids(), ", "), fmt::join(found, ", ")));
+  throw UsageError(
+      fmt::format("{}: expected hidden states of the draft's aux layers [{}], found [{}]; give the same "
+                  "--target-layer-ids to generate-offline-data and train",
+                  path.string(), fmt::join(draft.aux_layer_ids(), ", "), fmt::join(found, ", ")));
 }
 
 // --on-missing generate: the embedded verifier makes the files that are not there, before training starts.
@@ -127,13 +131,15 @@ struct TrainingRun {
   Optimisers optimisers;
 };
 
-TrainingRun::TrainingRun(const TrainOptions& given, torch::Device where, const std::map<std::string, std::string>& notes)
+TrainingRun::TrainingRun(const TrainOptions& given, torch::Device where,
+                         const std::map<std::string, std::string>& notes)
     : options(given),
       device(where),
       setup(make_draft(options, device)),
-      checkpoints({.save_path = options.save_path,
-                   .save_for_serving = [this](const fs::path& to) { save_for_serving(to, setup.speculator, *setup.draft); },
-                   .notes = notes}) {
+      checkpoints(
+          {.save_path = options.save_path,
+           .save_for_serving = [this](const fs::path& to) { save_for_serving(to, setup.speculator, *setup.draft); },
+           .notes = notes}) {
   if (options.dry_run) return;
   check_layer_ids(hidden_states_folder(options), *setup.draft);
   source = open_prepared_folder({.data_path = options.data_path,
@@ -189,8 +195,9 @@ void TrainingRun::check_fits() const {
 }
 
 std::string TrainingRun::data_fingerprint() const {
-  return fmt::format("{} rows, ratio {}, row length {}, seed {}, accumulation {}", source->num_rows(), options.train_data_ratio,
-                     options.total_seq_len, options.seed, options.gradient_accumulation_steps);
+  return fmt::format("{} rows, ratio {}, row length {}, seed {}, accumulation {}", source->num_rows(),
+                     options.train_data_ratio, options.total_seq_len, options.seed,
+                     options.gradient_accumulation_steps);
 }
 
 MetricLoggers TrainingRun::make_loggers(const std::map<std::string, std::string>& notes, int64_t first_step) const {
@@ -217,9 +224,10 @@ void check_same_data(const ResumePoint& point, const std::string& fingerprint) {
   const TrainingPosition& position = point.position;
   const bool inside_epoch = position.next_batch > 0 && !position.epoch_finished;
   if (!inside_epoch || position.data_fingerprint == fingerprint) return;
-  throw UsageError(fmt::format("{}: expected to go on inside epoch {} with {}, got {}; give the same options, another "
-                               "--save-path, or --no-resume-from-checkpoint",
-                               point.folder.string(), position.epoch, position.data_fingerprint, fingerprint));
+  throw UsageError(
+      fmt::format("{}: expected to go on inside epoch {} with {}, got {}; give the same options, another "
+                  "--save-path, or --no-resume-from-checkpoint",
+                  point.folder.string(), position.epoch, position.data_fingerprint, fingerprint));
 }
 
 // Sums over the steps of this run.
@@ -243,7 +251,8 @@ fs::path newest_checkpoint(const fs::path& save_path) {
 
 }  // namespace
 
-TrainReport train(const TrainOptions& given, const std::map<std::string, std::string>& notes, const TrainerHooks& hooks) {
+TrainReport train(const TrainOptions& given, const std::map<std::string, std::string>& notes,
+                  const TrainerHooks& hooks) {
   check_train_options(given);
   const torch::Device device = choose_device(given);
   if (given.num_threads > 0) at::set_num_threads(static_cast<int>(given.num_threads));

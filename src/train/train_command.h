@@ -20,9 +20,9 @@ struct TrainReport {
   double seconds = 0, tokens_per_s = 0, waited_fraction = 0, gflop_per_s = 0;
 };
 
-// Trains to the end, going on from what is in --save-path. `notes` (run.yaml, train_command.txt: name to content) go into
-// the save path and every checkpoint. Throws UsageError, DataError, and Interrupted once a stop was asked for and the state
-// is saved.
+// Trains to the end, going on from what is in --save-path. `notes` (run.yaml, train_command.txt: name to content) go
+// into the save path and every checkpoint. Throws UsageError, DataError, and Interrupted once a stop was asked for and
+// the state is saved.
 TrainReport train(const TrainOptions& options, const std::map<std::string, std::string>& notes,
                   const TrainerHooks& hooks = {});
 

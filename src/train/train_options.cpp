@@ -31,9 +31,10 @@ void check_draft_source(const TrainOptions& options) {
     throw UsageError("--from-pretrained: expected no --draft-config with it, since both say what the draft looks like");
   }
   if ((pretrained || config) && shapes_decoder(options.draft)) {
-    throw UsageError(fmt::format("--{}: expected none of --num-layers, --draft-arch, --draft-hidden-act, --sliding-window and "
-                                 "--full-attention-indices with it, since it says what the layers look like",
-                                 pretrained ? "from-pretrained" : "draft-config"));
+    throw UsageError(
+        fmt::format("--{}: expected none of --num-layers, --draft-arch, --draft-hidden-act, --sliding-window and "
+                    "--full-attention-indices with it, since it says what the layers look like",
+                    pretrained ? "from-pretrained" : "draft-config"));
   }
 }
 
@@ -49,7 +50,8 @@ void check_train_options(const TrainOptions& options) {
   check_one_of("draft-attn-impl", options.draft_attn_impl, {"simple_flex_attention", "sdpa", "eager"});
   check_one_of("device", options.device, {"cpu", "cuda"});
   if (options.on_generate) check_one_of("on-generate", *options.on_generate, {"delete"});
-  if (options.hidden_states_dtype) check_one_of("hidden-states-dtype", *options.hidden_states_dtype, {"float32", "bfloat16"});
+  if (options.hidden_states_dtype)
+    check_one_of("hidden-states-dtype", *options.hidden_states_dtype, {"float32", "bfloat16"});
   check_at_least("total-seq-len", static_cast<double>(options.total_seq_len), 2);
   check_at_least("num-workers", static_cast<double>(options.num_workers), 0);
   check_at_least("prefetch-factor", static_cast<double>(options.prefetch_factor), 1);

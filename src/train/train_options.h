@@ -17,7 +17,8 @@ struct VerifierOptions {
   template <class Visitor>
   void options(Visitor&& option) {
     option("verifier-name-or-path", verifier_name_or_path, "folder of the verifier");
-    option("trust-remote-code", trust_remote_code, "accepted for upstream's recipes; no code of a checkpoint is ever run");
+    option("trust-remote-code", trust_remote_code,
+           "accepted for upstream's recipes; no code of a checkpoint is ever run");
   }
 };
 
@@ -54,12 +55,14 @@ struct TrainDataOptions {
     option("total-seq-len", total_seq_len, "tokens in one packed row");
     option("train-data-ratio", train_data_ratio, "part of the rows that trains; the rest validates");
     option("noise-std", noise_std, "half-width of uniform noise on the aux states while training");
-    option("hidden-states-dtype", hidden_states_dtype, "float32 or bfloat16 (default: float32 on a CPU, else bfloat16)");
+    option("hidden-states-dtype", hidden_states_dtype,
+           "float32 or bfloat16 (default: float32 on a CPU, else bfloat16)");
     option("num-workers", num_workers, "threads that read ahead, at most half the cores");
     option("prefetch-factor", prefetch_factor, "packed rows read ahead");
     option("on-missing", on_missing, "rows without hidden states: generate them first, raise, warn or skip");
     option("on-generate", on_generate, "accepted for upstream's recipes; generated states are kept");
-    option("max-consecutive-generation-failures", max_consecutive_generation_failures, "unusable samples in a row that end training");
+    option("max-consecutive-generation-failures", max_consecutive_generation_failures,
+           "unusable samples in a row that end training");
   }
 };
 
@@ -94,7 +97,8 @@ struct RateOptions {
     option("scheduler-type", scheduler_type, "linear, cosine or none");
     option("scheduler-warmup-steps", scheduler_warmup_steps, "steps of rising rate");
     option("scheduler-warmup-ratio", scheduler_warmup_ratio, "the same as a part of all steps (default: 1 %)");
-    option("scheduler-total-steps", scheduler_total_steps, "horizon of the schedule (default: --max-steps, else all epochs)");
+    option("scheduler-total-steps", scheduler_total_steps,
+           "horizon of the schedule (default: --max-steps, else all epochs)");
     option("scheduler-num-cosine-cycles", scheduler_num_cosine_cycles, "waves of the cosine schedule");
   }
 };
@@ -143,12 +147,18 @@ struct ImplementationOptions {
   template <class Visitor>
   void options(Visitor&& option) {
     option("loss-implementation", loss_implementation, "fused, or eager: the plain operations");
-    option("draft-attn-impl", draft_attn_impl, "accepted for upstream's recipes; attention has one implementation here");
+    option("draft-attn-impl", draft_attn_impl,
+           "accepted for upstream's recipes; attention has one implementation here");
     option("draft-mrope-full-head-hack", draft_mrope_full_head_hack, "accepted for upstream's recipes");
   }
 };
 
-struct TrainOptions : VerifierOptions, VocabularyOptions, TrainDataOptions, RateOptions, RunOptions, ImplementationOptions {
+struct TrainOptions : VerifierOptions,
+                      VocabularyOptions,
+                      TrainDataOptions,
+                      RateOptions,
+                      RunOptions,
+                      ImplementationOptions {
   std::string speculator_type = "eagle3";
   std::string from_pretrained, draft_config;
   DraftTrainingOptions draft;
@@ -157,7 +167,8 @@ struct TrainOptions : VerifierOptions, VocabularyOptions, TrainDataOptions, Rate
   void options(Visitor&& option) {
     option("speculator-type", speculator_type, "draft algorithm (speculators list names them)");
     VerifierOptions::options(option);
-    option("from-pretrained", from_pretrained, "speculator folder to start from; with only a config.json: fresh weights");
+    option("from-pretrained", from_pretrained,
+           "speculator folder to start from; with only a config.json: fresh weights");
     option("draft-config", draft_config, "decoder config.json that replaces the layers derived from the verifier");
     VocabularyOptions::options(option);
     draft.options(option);

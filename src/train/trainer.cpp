@@ -13,7 +13,8 @@
 namespace speculators {
 namespace {
 
-// Seconds since the last call. On a GPU the work must be waited for to be timed; loss and norm are read every step anyway.
+// Seconds since the last call. On a GPU the work must be waited for to be timed; loss and norm are read every step
+// anyway.
 class Lap {
  public:
   double operator()() {
@@ -28,7 +29,8 @@ class Lap {
 
 // One seed per packed row: accumulation and resuming change nothing.
 uint64_t row_seed(uint64_t seed, int64_t epoch, int64_t batch) {
-  uint64_t value = seed + 0x9e3779b97f4a7c15u * (static_cast<uint64_t>(epoch) * 1000003u + static_cast<uint64_t>(batch) + 1);
+  uint64_t value =
+      seed + 0x9e3779b97f4a7c15u * (static_cast<uint64_t>(epoch) * 1000003u + static_cast<uint64_t>(batch) + 1);
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
   value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
   return value ^ (value >> 31);
@@ -36,7 +38,8 @@ uint64_t row_seed(uint64_t seed, int64_t epoch, int64_t batch) {
 
 std::string rows_text(const std::vector<LoadedBatch>& rows) {
   std::vector<int64_t> samples;
-  for (const auto& row : rows) samples.insert(samples.end(), row.batch.sample_rows.begin(), row.batch.sample_rows.end());
+  for (const auto& row : rows)
+    samples.insert(samples.end(), row.batch.sample_rows.begin(), row.batch.sample_rows.end());
   return fmt::format("{}", fmt::join(samples, ", "));
 }
 
@@ -134,7 +137,8 @@ StepReport Trainer::forward_and_backward(const std::vector<LoadedBatch>& rows) {
     Lap lap;
     const TrainBatch batch = to_device(row.batch, options_.device);
     report.copy_s += lap();
-    const LossResult result = parts_.draft.forward(batch, row_seed(options_.seed, position_.epoch, position_.next_batch++));
+    const LossResult result =
+        parts_.draft.forward(batch, row_seed(options_.seed, position_.epoch, position_.next_batch++));
     const double loss = result.loss.item<double>();
     report.forward_s += lap();
     if (std::isfinite(loss) && result.loss.requires_grad()) {
@@ -156,9 +160,10 @@ StepReport Trainer::forward_and_backward(const std::vector<LoadedBatch>& rows) {
 
 void Trainer::check_finite(const StepReport& report, const std::vector<LoadedBatch>& rows) const {
   if (std::isfinite(report.loss) && std::isfinite(report.gradient_norm)) return;
-  throw DataError(fmt::format("training step {} (epoch {}): expected a finite loss and gradient, found loss {} and gradient norm "
-                              "{}; samples {}; look at their hidden states, or lower --lr and resume",
-                              report.step, position_.epoch, report.loss, report.gradient_norm, rows_text(rows)));
+  throw DataError(
+      fmt::format("training step {} (epoch {}): expected a finite loss and gradient, found loss {} and gradient norm "
+                  "{}; samples {}; look at their hidden states, or lower --lr and resume",
+                  report.step, position_.epoch, report.loss, report.gradient_norm, rows_text(rows)));
 }
 
 void Trainer::update(StepReport& report) {
@@ -170,7 +175,8 @@ void Trainer::update(StepReport& report) {
   ++position_.local_step;
 }
 
-// The validation loss decides which epoch is best. Whatever is saved before validating is found again by find_best_epoch.
+// The validation loss decides which epoch is best. Whatever is saved before validating is found again by
+// find_best_epoch.
 void Trainer::finish_epoch() {
   position_.epoch_finished = position_.next_batch >= batches_in_epoch_;
   if (!options_.save_best && is_epoch_due()) save_epoch({});
@@ -202,11 +208,12 @@ void Trainer::save_epoch(const Metrics& validation) {
   parts_.checkpoints.save_epoch(position_, parts_.draft, parts_.optimisers, validation);
   saved_step_ = position_.global_step;
   say(fmt::format("saved {} at step {}", (parts_.checkpoints.save_path() / std::to_string(position_.epoch)).string(),
-                                position_.global_step));
+                  position_.global_step));
 }
 
 void Trainer::keep_if_best(const Metrics& validation, bool is_best) {
-  if (!is_best) return parts_.checkpoints.save_aside(CheckpointWriter::kLast, position_, parts_.draft, parts_.optimisers);
+  if (!is_best)
+    return parts_.checkpoints.save_aside(CheckpointWriter::kLast, position_, parts_.draft, parts_.optimisers);
   save_epoch(validation);
   parts_.checkpoints.mark_best(position_.epoch);
   parts_.checkpoints.keep_only(position_.epoch);
@@ -244,7 +251,8 @@ Metrics Trainer::validate() {
     stop_if_asked();
   }
   if (num_batches == 0) {
-    throw DataError("validation: expected at least one packed row, found none; lower --train-data-ratio or prepare more data");
+    throw DataError(
+        "validation: expected at least one packed row, found none; lower --train-data-ratio or prepare more data");
   }
   Metrics named = values_of(pool, "val/", "_epoch");
   if (const auto length = estimated_acceptance_length(pool)) named["val/estimated_acceptance_length_epoch"] = *length;

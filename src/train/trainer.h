@@ -29,7 +29,7 @@ struct TrainerOptions {
   int64_t log_freq = 1;
   double checkpoint_freq = 1;  // epochs; below 1: several per epoch
   bool save_best = false;
-  uint64_t seed = 42;          // of every draw in a forward pass
+  uint64_t seed = 42;  // of every draw in a forward pass
   torch::Device device = torch::kCPU;
 };
 
@@ -66,7 +66,8 @@ class Trainer {
   void resume(const ResumePoint& point);
   // Kept with every state, so that resuming inside an epoch can tell whether its rows are still the same.
   void set_data_fingerprint(const std::string& text) { position_.data_fingerprint = text; }
-  // Trains to the end. Throws Interrupted once a stop was asked for and the state is saved; DataError for a non-finite loss.
+  // Trains to the end. Throws Interrupted once a stop was asked for and the state is saved; DataError for a non-finite
+  // loss.
   void run();
   const TrainingPosition& position() const { return position_; }
 

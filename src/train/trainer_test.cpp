@@ -64,16 +64,16 @@ auto raise_at(int64_t step, int signal) {
 TEST(Trainer, TheLossFalls) {
   const ScratchFolder folder;
   std::vector<double> losses;
-  run_fake_training(folder.path(), {.trainer = {.epochs = 6}, .on_step = [&](const StepReport& report) {
-                                      losses.push_back(report.loss);
-                                    }});
+  run_fake_training(folder.path(), {.trainer = {.epochs = 6},
+                                    .on_step = [&](const StepReport& report) { losses.push_back(report.loss); }});
   EXPECT_LT(losses.back(), 0.5 * losses.front());
 }
 
 TEST(Trainer, LeavesOneFolderPerEpochWithItsLinks) {
   const ScratchFolder folder;
   run_fake_training(folder.path(), {});
-  for (const char* file : {"model.safetensors", "training_state.json", "training_state.safetensors", "val_metrics.json", "run.yaml"}) {
+  for (const char* file :
+       {"model.safetensors", "training_state.json", "training_state.safetensors", "val_metrics.json", "run.yaml"}) {
     EXPECT_TRUE(fs::exists(folder.path() / "0" / file)) << file;
     EXPECT_TRUE(fs::exists(folder.path() / "1" / file)) << file;
   }
@@ -164,7 +164,8 @@ TEST(Trainer, AccumulationAveragesTheRowsOfAnUpdate) {
 TEST(Trainer, ANonFiniteLossStopsItNamingStepAndSamples) {
   const ScratchFolder folder;
   EXPECT_THAT(([&] { run_fake_training(folder.path(), {.poison = 3}); }),
-              ThrowsMessage<DataError>(testing::AllOf(HasSubstr("training step "), HasSubstr("found loss nan"), HasSubstr("3"))));
+              ThrowsMessage<DataError>(
+                  testing::AllOf(HasSubstr("training step "), HasSubstr("found loss nan"), HasSubstr("3"))));
 }
 
 TEST(Trainer, SaveBestKeepsOneEpochAndWhatIsNotIts) {
@@ -187,8 +188,9 @@ TEST(Trainer, LogsValidationUnderItsOwnNames) {
   const ScratchFolder folder;
   run_fake_training(folder.path(), {});
   EXPECT_THAT(read_file(folder.path() / "metrics.jsonl"),
-              testing::AllOf(HasSubstr("\"val/full_acc_0_epoch\":0.5"), HasSubstr("\"val/estimated_acceptance_length_epoch\":1.5"),
-                             HasSubstr("\"lr/Muon\":"), HasSubstr("\"profile/tokens_per_s\":")));
+              testing::AllOf(HasSubstr("\"val/full_acc_0_epoch\":0.5"),
+                             HasSubstr("\"val/estimated_acceptance_length_epoch\":1.5"), HasSubstr("\"lr/Muon\":"),
+                             HasSubstr("\"profile/tokens_per_s\":")));
 }
 
 TEST(Trainer, RejectsAFractionAboveOneAsCheckpointFrequency) {

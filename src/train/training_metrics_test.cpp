@@ -23,7 +23,8 @@ TEST(TrainingMetrics, EstimatesTheLengthFromEagleChains) {
 }
 
 TEST(TrainingMetrics, TakesTheDraftsOwnEstimate) {
-  const MetricPairs pool = {{"eal", {7, 3}}, {"full_acc", {1, 2}}, {"position_0_acc", {0, 0}}, {"position_1_acc", {1, 4}}};
+  const MetricPairs pool = {
+      {"eal", {7, 3}}, {"full_acc", {1, 2}}, {"position_0_acc", {0, 0}}, {"position_1_acc", {1, 4}}};
   EXPECT_DOUBLE_EQ(estimated_acceptance_length(pool).value(), 7.0 / 3);
   EXPECT_THAT(position_accuracies(pool), testing::ElementsAre(.25));
 }

@@ -49,14 +49,17 @@ void write_training_state(const fs::path& folder, const TrainingPosition& positi
   write_json(folder / kCursor, cursor_json(position, optimisers));
 }
 
-bool has_training_state(const fs::path& folder) { return fs::exists(folder / kCursor) && fs::exists(folder / kTensors); }
+bool has_training_state(const fs::path& folder) {
+  return fs::exists(folder / kCursor) && fs::exists(folder / kTensors);
+}
 
 TrainingPosition read_training_position(const fs::path& folder) {
   const Json json = read_json(folder / kCursor);
   const JsonObject cursor(json, (folder / kCursor).string());
   if (const int64_t version = cursor.get_int("version"); version != kVersion) {
-    throw DataError(fmt::format("{}: version: expected {}, found {}; use the program that wrote it, or --from-pretrained",
-                                cursor.place(), kVersion, version));
+    throw DataError(
+        fmt::format("{}: version: expected {}, found {}; use the program that wrote it, or --from-pretrained",
+                    cursor.place(), kVersion, version));
   }
   TrainingPosition position;
   position.epoch = cursor.get_int("epoch");
@@ -83,9 +86,10 @@ void load_training_state(const fs::path& folder, TrainableDraft& draft, const Op
     }
   }
   if (!complaints.empty()) {
-    throw DataError(fmt::format("{}: cannot resume{}; were other options given for draft or optimizer? Choose another "
-                                "--save-path to start anew",
-                                file.path().string(), complaints));
+    throw DataError(
+        fmt::format("{}: cannot resume{}; were other options given for draft or optimizer? Choose another "
+                    "--save-path to start anew",
+                    file.path().string(), complaints));
   }
   for (const auto& [name, value] : wanted) value.copy_(to_torch(file.get(name)));
   const Json json = read_json(folder / kCursor);

@@ -203,8 +203,11 @@ TEST(Decoder, RefusesForeignTokenIdsAndLeavesTheCacheAlone) {
   const auto pool = verifier->make_kv_pool();
   KvSequence sequence(*pool);
   const std::vector<int32_t> tokens = {3, 40};
-  EXPECT_THAT([&] { verifier->forward({{{&sequence, tokens, 1}}, {}}); },
-              ThrowsMessage<UsageError>(HasSubstr("token id 40 is outside the vocabulary of 40")));
+  EXPECT_THAT(
+      [&] {
+        verifier->forward({{{&sequence, tokens, 1}}, {}});
+      },
+      ThrowsMessage<UsageError>(HasSubstr("token id 40 is outside the vocabulary of 40")));
   EXPECT_EQ(sequence.length(), 0);
 }
 
@@ -213,8 +216,11 @@ TEST(Decoder, RefusesSequencesLongerThanTheContext) {
   const auto pool = verifier->make_kv_pool();
   KvSequence sequence(*pool);
   const std::vector<int32_t> tokens = make_tokens(129);
-  EXPECT_THAT([&] { verifier->forward({{{&sequence, tokens, 1}}, {}}); },
-              ThrowsMessage<UsageError>(HasSubstr("129 tokens is longer than max_position_embeddings, 128")));
+  EXPECT_THAT(
+      [&] {
+        verifier->forward({{{&sequence, tokens, 1}}, {}});
+      },
+      ThrowsMessage<UsageError>(HasSubstr("129 tokens is longer than max_position_embeddings, 128")));
 }
 
 }  // namespace

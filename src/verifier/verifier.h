@@ -1,8 +1,8 @@
 // The verifier: the model whose distribution is kept. One forward pass serves capture, regeneration, verification and
-// plain decoding: rows of many sequences in one batch, keys and values in pages, hidden states of any layers on request.
-// Layer ids: id L is the residual stream after L decoder layers; 0 is the embedding output, num_layers the state before
-// the final norm ("last hidden state"). Source: reference algorithms.md section 1.
-// Dims: T rows of the batch, Dv hidden size, A aux layers, Vv vocabulary.
+// plain decoding: rows of many sequences in one batch, keys and values in pages, hidden states of any layers on
+// request. Layer ids: id L is the residual stream after L decoder layers; 0 is the embedding output, num_layers the
+// state before the final norm ("last hidden state"). Source: reference algorithms.md section 1. Dims: T rows of the
+// batch, Dv hidden size, A aux layers, Vv vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ namespace speculators {
 
 // Consecutive new tokens of one sequence, appended behind what its cache holds.
 struct VerifierRows {
-  KvSequence* sequence = nullptr;        // extended by the forward pass
-  std::span<const int32_t> token_ids;    // at least one
-  int64_t num_logit_rows = 0;            // logits of the last n of these tokens
+  KvSequence* sequence = nullptr;      // extended by the forward pass
+  std::span<const int32_t> token_ids;  // at least one
+  int64_t num_logit_rows = 0;          // logits of the last n of these tokens
 };
 
 struct VerifierBatch {

@@ -20,7 +20,8 @@ Outcome run(const std::string& arguments) {
   Outcome outcome;
   FILE* pipe = ::popen((std::string(SPECULATORS_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
   std::array<char, 4096> buffer{};
-  while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) outcome.text.append(buffer.data(), count);
+  while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    outcome.text.append(buffer.data(), count);
   const int status = ::pclose(pipe);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return outcome;

@@ -1,5 +1,5 @@
-// The house rules that a compiler does not check: which folder may include which, where libtorch may appear, file sizes.
-// The table is the one in docs/architecture.md.
+// The house rules that a compiler does not check: which folder may include which, where libtorch may appear, file
+// sizes. The table is the one in docs/architecture.md.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,12 +31,15 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"draft", {"base", "kernels", "nn", "checkpoint"}},
     {"hidden_states", {"base", "kernels", "checkpoint", "tokenizer", "data", "verifier", "openai"}},
     {"engine", {"base", "kernels", "checkpoint", "verifier", "draft"}},
-    {"regenerate", {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "verifier", "draft", "hidden_states", "engine"}},
+    {"regenerate",
+     {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "verifier", "draft", "hidden_states", "engine"}},
     {"train", {"base", "nn", "checkpoint", "tokenizer", "data", "hidden_states", "draft"}},
     {"serve", {"base", "kernels", "tokenizer", "openai", "data", "engine", "verifier", "draft"}},
-    {"evaluate", {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "engine", "verifier", "draft", "hidden_states"}},
-    {"cli", {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "verifier", "draft", "hidden_states", "regenerate", "train", "engine",
-             "serve", "evaluate"}},
+    {"evaluate",
+     {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "engine", "verifier", "draft", "hidden_states"}},
+    {"cli",
+     {"base", "kernels", "checkpoint", "tokenizer", "openai", "data", "verifier", "draft", "hidden_states",
+      "regenerate", "train", "engine", "serve", "evaluate"}},
 };
 
 const fs::path kSource = fs::path(SPECULATORS_SOURCE_DIR) / "src";
@@ -100,7 +103,8 @@ TEST(Includes, SiblingAlgorithmsStayApart) {
 // Files that may use libtorch: everything else starts without it.
 bool may_use_torch(const fs::path& file) {
   const std::string path = fs::relative(file, kSource).string();
-  static const std::regex training(R"re(^(nn|train)/|^draft/.*(trainable|targets|train_batch)|/training/|^cli/train)re");
+  static const std::regex training(
+      R"re(^(nn|train)/|^draft/.*(trainable|targets|train_batch)|/training/|^cli/train)re");
   return std::regex_search(path, training);
 }
 
@@ -109,7 +113,8 @@ TEST(Includes, TorchStaysInTraining) {
   std::vector<std::string> broken;
   for (const fs::path& file : source_files(kSource)) {
     for (const std::string& include : includes_of(file, torch)) {
-      if (!may_use_torch(file) || include == "torch/torch.h") broken.push_back(fs::relative(file, kSource).string() + " includes " + include);
+      if (!may_use_torch(file) || include == "torch/torch.h")
+        broken.push_back(fs::relative(file, kSource).string() + " includes " + include);
     }
   }
   EXPECT_THAT(broken, IsEmpty());
@@ -121,7 +126,8 @@ TEST(Files, StayShortEnoughToRead) {
     for (const fs::path& file : source_files(fs::path(SPECULATORS_SOURCE_DIR) / folder)) {
       std::ifstream stream(file);
       const auto lines = std::count(std::istreambuf_iterator<char>(stream), {}, '\n');
-      if (lines > (is_test(file) ? 600 : 500)) broken.push_back(file.string() + ": " + std::to_string(lines) + " lines");
+      if (lines > (is_test(file) ? 600 : 500))
+        broken.push_back(file.string() + ": " + std::to_string(lines) + " lines");
     }
   }
   EXPECT_THAT(broken, IsEmpty());

@@ -83,8 +83,8 @@ bool slides(const ModelConfig& config, int64_t layer) {
 }
 
 // One query head over the keys that it sees.
-Row attend(const Row& query, const std::vector<Rows>& keys, const std::vector<Rows>& values, size_t kv_head, int64_t begin,
-           int64_t end) {
+Row attend(const Row& query, const std::vector<Rows>& keys, const std::vector<Rows>& values, size_t kv_head,
+           int64_t begin, int64_t end) {
   Row weights;
   for (int64_t j = begin; j < end; ++j) {
     double score = 0;

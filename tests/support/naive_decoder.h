@@ -17,6 +17,7 @@ struct NaiveOutput {
 };
 
 // RoPE kinds default and linear.
-NaiveOutput run_naive_decoder(const ModelConfig& config, const OwnedTensors& tensors, std::span<const int32_t> token_ids);
+NaiveOutput run_naive_decoder(const ModelConfig& config, const OwnedTensors& tensors,
+                              std::span<const int32_t> token_ids);
 
 }  // namespace speculators::testing

@@ -2,11 +2,10 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/randperm.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 namespace speculators {
 namespace {
@@ -48,8 +47,8 @@ void dpace(std::vector<float>& weights, size_t begin, size_t end, double alpha) 
 
 }  // namespace
 
-std::vector<int64_t> draw_anchors(const BatchRows& rows, const DFlashConfig& config, const DFlashTrainingOptions& options,
-                                  uint64_t seed) {
+std::vector<int64_t> draw_anchors(const BatchRows& rows, const DFlashConfig& config,
+                                  const DFlashTrainingOptions& options, uint64_t seed) {
   std::vector<int64_t> candidates;
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
     if (eligible(rows, config, row, options.compat_upstream)) candidates.push_back(row);
@@ -64,7 +63,8 @@ std::vector<int64_t> draw_anchors(const BatchRows& rows, const DFlashConfig& con
   return anchors;
 }
 
-BlockPlan plan_blocks(const BatchRows& rows, const DFlashConfig& config, std::vector<int64_t> anchors, bool compat_upstream) {
+BlockPlan plan_blocks(const BatchRows& rows, const DFlashConfig& config, std::vector<int64_t> anchors,
+                      bool compat_upstream) {
   BlockPlan plan;
   plan.anchors = std::move(anchors);
   const int64_t first = first_predicting_slot(config);
@@ -78,8 +78,8 @@ BlockPlan plan_blocks(const BatchRows& rows, const DFlashConfig& config, std::ve
   return plan;
 }
 
-std::vector<float> block_weights(const BlockPlan& plan, const DFlashConfig& config, const DFlashTrainingOptions& options,
-                                 const std::vector<float>& values) {
+std::vector<float> block_weights(const BlockPlan& plan, const DFlashConfig& config,
+                                 const DFlashTrainingOptions& options, const std::vector<float>& values) {
   std::vector<float> weights = values;
   if (options.position_weight == PositionWeight::kDPace) {
     for (size_t begin = 0, end = 0; begin < plan.pairs.size(); begin = end) {
@@ -97,8 +97,9 @@ std::vector<float> block_weights(const BlockPlan& plan, const DFlashConfig& conf
   return weights;
 }
 
-std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const DFlashConfig& config, const nn::LossSpec& spec,
-                                                const nn::PairOutcome& outcome, const std::vector<float>& weights) {
+std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const DFlashConfig& config,
+                                                const nn::LossSpec& spec, const nn::PairOutcome& outcome,
+                                                const std::vector<float>& weights) {
   std::map<std::string, MetricPair> metrics;
   MetricPair loss{0.0, 1.0}, full, length;
   std::vector<MetricPair> positions(config.block_size);
@@ -121,7 +122,8 @@ std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const DFl
     full.sum += positions[offset].sum;
     full.total += positions[offset].total;
   }
-  for (size_t k = 0; k < terms.size(); ++k) metrics[fmt::format("{}_loss", nn::name_of(spec.terms[k].kind))] = {terms[k], 1.0};
+  for (size_t k = 0; k < terms.size(); ++k)
+    metrics[fmt::format("{}_loss", nn::name_of(spec.terms[k].kind))] = {terms[k], 1.0};
   metrics["loss"] = loss;
   metrics["full_acc"] = full;
   metrics["eal"] = length;

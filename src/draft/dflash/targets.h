@@ -22,23 +22,25 @@ struct BlockPair {
 };
 
 struct BlockPlan {
-  std::vector<int64_t> anchors;   // rows, ascending
-  std::vector<BlockPair> pairs;   // block by block, slots ascending
+  std::vector<int64_t> anchors;  // rows, ascending
+  std::vector<BlockPair> pairs;  // block by block, slots ascending
 };
 
-// At most max_anchors supervised rows, drawn without repetition by `seed`, ascending. Upstream leaves out the last L rows of
-// the packed row; by default the rows are left out whose block has no supervised slot in their own document.
-std::vector<int64_t> draw_anchors(const BatchRows& rows, const DFlashConfig& config, const DFlashTrainingOptions& options,
-                                  uint64_t seed);
+// At most max_anchors supervised rows, drawn without repetition by `seed`, ascending. Upstream leaves out the last L
+// rows of the packed row; by default the rows are left out whose block has no supervised slot in their own document.
+std::vector<int64_t> draw_anchors(const BatchRows& rows, const DFlashConfig& config,
+                                  const DFlashTrainingOptions& options, uint64_t seed);
 // `compat_upstream`: slots that run over the end of the document count as far as the packed row's mask says so.
-BlockPlan plan_blocks(const BatchRows& rows, const DFlashConfig& config, std::vector<int64_t> anchors, bool compat_upstream);
+BlockPlan plan_blocks(const BatchRows& rows, const DFlashConfig& config, std::vector<int64_t> anchors,
+                      bool compat_upstream);
 
 // The factor of each pair's element loss in the total, from the (detached) element losses; divided by pairs + 1e-5.
-std::vector<float> block_weights(const BlockPlan& plan, const DFlashConfig& config, const DFlashTrainingOptions& options,
-                                 const std::vector<float>& values);
+std::vector<float> block_weights(const BlockPlan& plan, const DFlashConfig& config,
+                                 const DFlashTrainingOptions& options, const std::vector<float>& values);
 
 // loss, <term>_loss, full_acc, position_<s>_acc, eal.
-std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const DFlashConfig& config, const nn::LossSpec& spec,
-                                                const nn::PairOutcome& outcome, const std::vector<float>& weights);
+std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const DFlashConfig& config,
+                                                const nn::LossSpec& spec, const nn::PairOutcome& outcome,
+                                                const std::vector<float>& weights);
 
 }  // namespace speculators

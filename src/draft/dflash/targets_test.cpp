@@ -103,7 +103,8 @@ std::vector<double> dpace_weights(const std::vector<uint8_t>& mask, bool sample_
 
 TEST(BlockWeights, DPaceGivesTheKnownWeights) {
   EXPECT_THAT(dpace_weights({0, 1, 1, 1}, false),
-              ElementsAre(testing::DoubleNear(2.21625, 1e-5), testing::DoubleNear(1.31625, 1e-5), testing::DoubleNear(0.64125, 1e-5)));
+              ElementsAre(testing::DoubleNear(2.21625, 1e-5), testing::DoubleNear(1.31625, 1e-5),
+                          testing::DoubleNear(0.64125, 1e-5)));
 }
 
 TEST(BlockWeights, DPaceWithTheAnchorSampledGivesTheKnownWeights) {
@@ -113,7 +114,8 @@ TEST(BlockWeights, DPaceWithTheAnchorSampledGivesTheKnownWeights) {
 }
 
 TEST(BlockWeights, DPaceTakesSlotsOutsideTheLossAsCertain) {
-  EXPECT_THAT(dpace_weights({0, 1, 0, 1}, false), ElementsAre(testing::DoubleNear(1.755, 1e-5), testing::DoubleNear(0.855, 1e-5)));
+  EXPECT_THAT(dpace_weights({0, 1, 0, 1}, false),
+              ElementsAre(testing::DoubleNear(1.755, 1e-5), testing::DoubleNear(0.855, 1e-5)));
 }
 
 // Reference algorithms.md 22: hits 110, 011, 111 under masks 111, 111, 110, and a block without any supervised slot.

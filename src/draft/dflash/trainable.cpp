@@ -52,8 +52,8 @@ class TrainableDFlash : public TrainableDraft {
  private:
   std::vector<int64_t> anchors_of(const TrainBatch& batch, uint64_t seed) const {
     const int64_t hidden_size = model_.config.layer.hidden_size;
-    return draw_anchors(read_batch_rows(batch, model_.num_aux() * hidden_size, hidden_size), model_.config, model_.options,
-                        seed);
+    return draw_anchors(read_batch_rows(batch, model_.num_aux() * hidden_size, hidden_size), model_.config,
+                        model_.options, seed);
   }
 
   DFlashModel model_;
@@ -64,9 +64,11 @@ void check_options(const DFlashTrainingOptions& options) {
   if (options.decay_gamma <= 0) throw UsageError("--dflash-decay-gamma: expected more than 0");
   if (options.position_weight != PositionWeight::kDPace) return;
   if (!options.loss.is_cross_entropy_only()) {
-    throw UsageError("--per-position-loss-weight dpace: expected --loss-fn ce, found another; use fixed-exp-decay or ce");
+    throw UsageError(
+        "--per-position-loss-weight dpace: expected --loss-fn ce, found another; use fixed-exp-decay or ce");
   }
-  if (options.dpace_alpha <= 0 || options.dpace_alpha > 1) throw UsageError("--dpace-alpha: expected a number in (0, 1]");
+  if (options.dpace_alpha <= 0 || options.dpace_alpha > 1)
+    throw UsageError("--dpace-alpha: expected a number in (0, 1]");
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ struct DFlashTrainingOptions {
   double dpace_alpha = 0.5;
   nn::LossSpec loss;
   torch::ScalarType compute_dtype = torch::kFloat32;  // of the matrix products; parameters stay fp32
-  bool compat_upstream = false;  // blocks run over the end of their document
-  bool plain_ops = false;        // dense masks and torch operations only: the twin that checks the fused path
+  bool compat_upstream = false;                       // blocks run over the end of their document
+  bool plain_ops = false;  // dense masks and torch operations only: the twin that checks the fused path
 };
 
 // `vocabulary` must be there exactly when config.reduced_vocabulary(). New weights are drawn with `seed`.

@@ -65,14 +65,16 @@ class DFlashPass {
     return index == 0 ? first_layer(context, slots, angles) : later_layer(index, context, hidden, slots, angles);
   }
 
-  torch::Tensor first_layer(const torch::Tensor& context, const std::vector<int64_t>& slots, const nn::RopeAngles& angles) {
+  torch::Tensor first_layer(const torch::Tensor& context, const std::vector<int64_t>& slots,
+                            const nn::RopeAngles& angles) {
     const nn::DecoderLayer& layer = model_.layers[0];
     const auto embedded = at::embedding(model_.frozen.embed_tokens, nn::index_tensor(rows_.tokens));  // [U, D]
     const nn::FixedColumns tokens{nn::normalise(embedded, eps_), {layer.input_layernorm}};
     std::vector<int64_t> query_tokens;
     for (const int64_t slot : slots) query_tokens.push_back(rows_.slot_tokens[slot]);
     LayerUse use(layer, settings_, tokens, {});
-    const auto normed = nn::rms_norm(embedded, layer.input_layernorm, eps_);  // the few tokens again, for keys and values
+    const auto normed =
+        nn::rms_norm(embedded, layer.input_layernorm, eps_);  // the few tokens again, for keys and values
     const auto q = use.q.apply_fixed(nn::index_tensor(query_tokens), {});
     const auto token_kv = use.kv.apply(normed);
     const auto own = use.keys_values(nn::repeat_rows(token_kv, nn::index_tensor(rows_.slot_tokens)), slot_angles_);
@@ -88,13 +90,14 @@ class DFlashPass {
     const auto own = use.keys_values(use.kv.apply(normed), slot_angles_);
     const auto query_index = nn::index_tensor(slots);
     const auto q = use.q.apply(narrows ? nn::gather_rows(normed, query_index) : normed);
-    return finish(use, index, q, {context, own, narrows ? nn::gather_rows(hidden, query_index) : hidden}, slots, angles);
+    return finish(use, index, q, {context, own, narrows ? nn::gather_rows(hidden, query_index) : hidden}, slots,
+                  angles);
   }
 
   struct Streams {
-    torch::Tensor context;  // [C, D]
-    nn::KeysValues own;     // of every slot
-    torch::Tensor residual; // of the query slots
+    torch::Tensor context;   // [C, D]
+    nn::KeysValues own;      // of every slot
+    torch::Tensor residual;  // of the query slots
   };
 
   torch::Tensor finish(LayerUse& use, size_t index, const torch::Tensor& q, const Streams& streams,

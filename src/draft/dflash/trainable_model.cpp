@@ -32,7 +32,8 @@ DFlashModel make_dflash_model(const DFlashConfig& config, const DFlashTrainingOp
 void visit_parameters(DFlashModel& model, const nn::ParameterVisitor& visit) {
   visit("fc.weight", model.fc.weight(0));
   visit("hidden_norm.weight", model.hidden_norm);
-  for (size_t i = 0; i < model.layers.size(); ++i) visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
+  for (size_t i = 0; i < model.layers.size(); ++i)
+    visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
   visit("norm.weight", model.norm);
 }
 

@@ -23,7 +23,8 @@ torch::Tensor project(const DFlashModel& model, const nn::LinearGroup& group, si
 }
 
 // bool [G*L, T + G*L]
-torch::Tensor visible_keys(const DFlashModel& model, const TrainBatch& batch, const torch::Tensor& anchors, size_t layer) {
+torch::Tensor visible_keys(const DFlashModel& model, const TrainBatch& batch, const torch::Tensor& anchors,
+                           size_t layer) {
   const int64_t block_size = model.config.block_size, slots = anchors.size(0) * block_size;
   const auto slot = at::arange(slots, anchors.options());
   const auto block = slot.floor_divide(block_size), offset = slot.remainder(block_size);
@@ -64,7 +65,8 @@ torch::Tensor run_layer(const DFlashModel& model, size_t index, const torch::Ten
 
 // mask_token_id everywhere, the anchor's token first. int64 [G*L]
 torch::Tensor slot_ids(const DFlashModel& model, const TrainBatch& batch, const torch::Tensor& anchors) {
-  auto ids = at::full({anchors.size(0), model.config.block_size}, model.config.mask_token_id, batch.input_ids.options());
+  auto ids =
+      at::full({anchors.size(0), model.config.block_size}, model.config.mask_token_id, batch.input_ids.options());
   ids.select(1, 0).copy_(batch.input_ids.index_select(0, anchors));
   return ids.flatten();
 }
@@ -83,7 +85,8 @@ Blocks make_blocks(const DFlashModel& model, const TrainBatch& batch, const torc
 
 }  // namespace
 
-LossResult dflash_forward_plain(const DFlashModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
+LossResult dflash_forward_plain(const DFlashModel& model, const TrainBatch& batch,
+                                const std::vector<int64_t>& anchors) {
   const int64_t hidden_size = model.config.layer.hidden_size;
   const BatchRows rows = read_batch_rows(batch, model.num_aux() * hidden_size, hidden_size);
   const BlockPlan plan = plan_blocks(rows, model.config, anchors, model.options.compat_upstream);
@@ -97,8 +100,9 @@ LossResult dflash_forward_plain(const DFlashModel& model, const TrainBatch& batc
     pairs.states.push_back(pair.block * model.config.block_size + pair.offset);
     pairs.targets.push_back(pair.target);
   }
-  const nn::PairLosses losses = nn::pair_losses_plain(nn::rms_norm_plain(hidden, model.norm, model.config.layer.rms_norm_eps),
-                                              batch.last_hidden_states, pairs, model.frozen.heads, model.options.loss);
+  const nn::PairLosses losses =
+      nn::pair_losses_plain(nn::rms_norm_plain(hidden, model.norm, model.config.layer.rms_norm_eps),
+                            batch.last_hidden_states, pairs, model.frozen.heads, model.options.loss);
   const nn::PairOutcome outcome = nn::outcome_of(losses);
   const std::vector<float> weights = block_weights(plan, model.config, model.options, outcome.value);
   return {(losses.value * nn::float_tensor(weights, losses.value.device())).sum(),

@@ -29,7 +29,8 @@ int64_t widest_window(const DFlashModel& model) {
 
 }  // namespace
 
-BlockRows make_block_rows(const BatchRows& rows, const DFlashModel& model, BlockPlan plan, const std::vector<int64_t>& input_ids) {
+BlockRows make_block_rows(const BatchRows& rows, const DFlashModel& model, BlockPlan plan,
+                          const std::vector<int64_t>& input_ids) {
   BlockRows result;
   result.plan = without_empty_blocks(plan);
   result.document_first = document_starts(rows);
@@ -52,7 +53,8 @@ BlockRows make_block_rows(const BatchRows& rows, const DFlashModel& model, Block
   return result;
 }
 
-std::shared_ptr<const nn::RangeAttentionPlan> block_attention_plan(const BlockRows& rows, const std::vector<int64_t>& query_slots,
+std::shared_ptr<const nn::RangeAttentionPlan> block_attention_plan(const BlockRows& rows,
+                                                                   const std::vector<int64_t>& query_slots,
                                                                    int64_t block_size, BlockVisibility visibility) {
   auto plan = std::make_shared<nn::RangeAttentionPlan>();
   std::map<int64_t, nn::AttentionTask> tasks;  // by the first row of the document

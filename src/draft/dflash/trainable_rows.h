@@ -24,7 +24,8 @@ struct BlockRows {
   std::vector<int64_t> last_queries;    // slots that predict: what the last layer asks from
 };
 
-BlockRows make_block_rows(const BatchRows& rows, const DFlashModel& model, BlockPlan plan, const std::vector<int64_t>& input_ids);
+BlockRows make_block_rows(const BatchRows& rows, const DFlashModel& model, BlockPlan plan,
+                          const std::vector<int64_t>& input_ids);
 
 // Slots see context rows of the anchor's document before the anchor (the last `window` of them) and their own block
 // (`causal`: up to themselves).
@@ -32,7 +33,8 @@ struct BlockVisibility {
   std::optional<int64_t> window;
   bool causal = false;
 };
-std::shared_ptr<const nn::RangeAttentionPlan> block_attention_plan(const BlockRows& rows, const std::vector<int64_t>& query_slots,
+std::shared_ptr<const nn::RangeAttentionPlan> block_attention_plan(const BlockRows& rows,
+                                                                   const std::vector<int64_t>& query_slots,
                                                                    int64_t block_size, BlockVisibility visibility);
 
 }  // namespace speculators

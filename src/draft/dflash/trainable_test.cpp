@@ -100,7 +100,8 @@ DFlashConfig small_config(int64_t num_layers) {
   return config;
 }
 
-std::unique_ptr<TrainableDraft> make_draft(const DFlashConfig& config, DFlashTrainingOptions options = {}, uint64_t seed = 1) {
+std::unique_ptr<TrainableDraft> make_draft(const DFlashConfig& config, DFlashTrainingOptions options = {},
+                                           uint64_t seed = 1) {
   return make_trainable_dflash(config, options, random_batch::verifier(), random_batch::vocabulary(), seed);
 }
 
@@ -129,7 +130,8 @@ TEST(DFlash, FusedEqualsPlainWithDPace) {
 }
 
 TEST(DFlash, NoSupervisedRowGivesZeroLoss) {
-  const auto result = make_draft(small_config(1))->forward(random_batch::pack({random_batch::document(5, 5, 2, 1)}, 0), 1);
+  const auto result =
+      make_draft(small_config(1))->forward(random_batch::pack({random_batch::document(5, 5, 2, 1)}, 0), 1);
   EXPECT_EQ(result.loss.item<float>(), 0.0f);
   EXPECT_EQ(result.metrics.at("eal").total, 0);
   result.loss.backward();
@@ -154,7 +156,8 @@ TEST(DFlash, SavesExactlyTheTensorsOfItsWeightTable) {
   for (const WeightSpec& spec : dflash_weights(small_config(2))) {
     if (spec.required != WeightPresence::kNever) expected[spec.name] = spec.shape;
   }
-  for (const NamedParameter& tensor : make_draft(small_config(2))->saved_tensors()) found[tensor.name] = tensor.value.sizes().vec();
+  for (const NamedParameter& tensor : make_draft(small_config(2))->saved_tensors())
+    found[tensor.name] = tensor.value.sizes().vec();
   EXPECT_EQ(found, expected);
 }
 

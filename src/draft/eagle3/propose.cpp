@@ -1,7 +1,8 @@
 // EAGLE-3 in serving form. Row j of a sequence is (embed(x_{j+1}), g_j) at position j+1 and predicts x_{j+2}; its keys
 // and values stay in slot j. A chain of K-1 further rows feeds the draft's own states and tokens back in slots n, n+1,
 // ..., which are dropped again: once verified, their tokens come back with real features.
-// Source: reference algorithms.md 5.3, 5.4, 20. Dims: M rows, D hidden size, A aux layers, V draft vocabulary, R chains.
+// Source: reference algorithms.md 5.3, 5.4, 20. Dims: M rows, D hidden size, A aux layers, V draft vocabulary, R
+// chains.
 #include <algorithm>
 
 #include "draft/cached_sequence.h"

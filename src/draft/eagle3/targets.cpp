@@ -1,9 +1,9 @@
 #include "draft/eagle3/targets.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 namespace speculators {
 namespace {
@@ -39,7 +39,8 @@ ChainPlan plan_chains(const BatchRows& rows, int64_t ttt_steps, bool compat_upst
     }
     if (num_steps[row] > 0) plan.rows.push_back(row);
   }
-  std::stable_sort(plan.rows.begin(), plan.rows.end(), [&](int64_t a, int64_t b) { return num_steps[a] > num_steps[b]; });
+  std::stable_sort(plan.rows.begin(), plan.rows.end(),
+                   [&](int64_t a, int64_t b) { return num_steps[a] > num_steps[b]; });
   for (int64_t step = 0; step < ttt_steps; ++step) {
     int64_t active = 0, in_loss_here = 0;
     for (const int64_t row : plan.rows) {
@@ -63,8 +64,9 @@ std::vector<float> chain_weights(const ChainPlan& plan, double decay) {
   return weights;
 }
 
-std::map<std::string, MetricPair> chain_metrics(const ChainPlan& plan, const BatchRows& rows, const nn::PairOutcome& outcome,
-                                                const nn::LossSpec& spec, double decay, bool compat_upstream) {
+std::map<std::string, MetricPair> chain_metrics(const ChainPlan& plan, const BatchRows& rows,
+                                                const nn::PairOutcome& outcome, const nn::LossSpec& spec, double decay,
+                                                bool compat_upstream) {
   std::map<std::string, MetricPair> metrics;
   const std::vector<float> weights = chain_weights(plan, decay);
   std::vector<uint8_t> right_so_far = rows.supervised;

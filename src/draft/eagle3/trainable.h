@@ -17,8 +17,8 @@ struct Eagle3TrainingOptions {
   double ttt_step_loss_decay = 1.0;
   nn::LossSpec loss;
   torch::ScalarType compute_dtype = torch::kFloat32;  // of the matrix products; parameters stay fp32
-  bool compat_upstream = false;  // chains run over the end of their document
-  bool plain_ops = false;        // dense masks and torch operations only: the twin that checks the fused path
+  bool compat_upstream = false;                       // chains run over the end of their document
+  bool plain_ops = false;  // dense masks and torch operations only: the twin that checks the fused path
 };
 
 // `vocabulary` must be there exactly when config.reduced_vocabulary(). New weights are drawn with `seed`.

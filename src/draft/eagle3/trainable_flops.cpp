@@ -27,7 +27,8 @@ double eagle3_needed_flops(const Eagle3Model& model, const TrainBatch& batch) {
   const ChainRows rows = make_chain_rows(
       batch_rows, plan_chains(batch_rows, model.options.ttt_steps, model.options.compat_upstream), num_layers > 1);
   double total = head_flops(model, rows.plan);
-  total += product_flops(rows.context.size(), model.num_aux() * hidden_size, hidden_size, 2);  // features need no gradient
+  total +=
+      product_flops(rows.context.size(), model.num_aux() * hidden_size, hidden_size, 2);  // features need no gradient
   const auto& shape = model.layers[0].shape;
   const int64_t q_width = shape.num_heads * shape.head_dim, kv_width = 2 * shape.num_kv_heads * shape.head_dim;
   // The embedding half of the first layer's q, k, v: once per token, no gradient of the input.

@@ -21,8 +21,8 @@ struct StepRows {
 
 struct LayerState {
   LayerUse use;
-  nn::KeysValues base;             // context rows
-  std::vector<nn::KeysValues> own; // per later step, chain rows
+  nn::KeysValues base;              // context rows
+  std::vector<nn::KeysValues> own;  // per later step, chain rows
 };
 
 class Eagle3Pass {
@@ -32,7 +32,8 @@ class Eagle3Pass {
     const LayerSettings settings{eps_, model.config.layer.hidden_act, model.options.compute_dtype};
     for (size_t i = 0; i < model.layers.size(); ++i) {
       if (i == 0) {
-        layers_.push_back({LayerUse(model.layers[0], settings, token_columns(rows_.query_tokens), token_columns(rows_.key_tokens))});
+        layers_.push_back(
+            {LayerUse(model.layers[0], settings, token_columns(rows_.query_tokens), token_columns(rows_.key_tokens))});
       } else {
         layers_.push_back({LayerUse(model.layers[i], settings)});
       }

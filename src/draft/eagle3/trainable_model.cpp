@@ -22,7 +22,8 @@ Eagle3Model make_eagle3_model(const Eagle3Config& config, const Eagle3TrainingOp
   model.rope = nn::Rope(frequencies.values, frequencies.attention_factor);
   model.fc = nn::LinearGroup(width, {hidden}, /*has_bias=*/false, generator);
   if (config.norm_before_fc) model.input_norm = nn::make_norm_parameter(width);
-  for (int64_t j = 0; config.fc_norm && j < model.num_aux(); ++j) model.fc_norm.push_back(nn::make_norm_parameter(hidden));
+  for (int64_t j = 0; config.fc_norm && j < model.num_aux(); ++j)
+    model.fc_norm.push_back(nn::make_norm_parameter(hidden));
   for (int64_t i = 0; i < config.layer.num_hidden_layers; ++i) {
     nn::LayerShape shape = layer_shape(config.layer, config.layer.model_type == "qwen3");
     shape.has_hidden_norm = i == 0;
@@ -37,7 +38,8 @@ void visit_parameters(Eagle3Model& model, const nn::ParameterVisitor& visit) {
   visit("fc.weight", model.fc.weight(0));
   if (model.input_norm.defined()) visit("input_norm.weight", model.input_norm);
   for (size_t j = 0; j < model.fc_norm.size(); ++j) visit(fmt::format("fc_norm.{}.weight", j), model.fc_norm[j]);
-  for (size_t i = 0; i < model.layers.size(); ++i) visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
+  for (size_t i = 0; i < model.layers.size(); ++i)
+    visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
   visit("norm.weight", model.norm);
 }
 

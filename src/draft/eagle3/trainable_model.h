@@ -22,7 +22,9 @@ struct Eagle3Model {
   std::vector<nn::DecoderLayer> layers;  // the first reads [embedding ; hidden]
   torch::Tensor norm;                    // [D]
 
-  int64_t num_aux() const { return config.aux_layer_ids.empty() ? 3 : static_cast<int64_t>(config.aux_layer_ids.size()); }
+  int64_t num_aux() const {
+    return config.aux_layer_ids.empty() ? 3 : static_cast<int64_t>(config.aux_layer_ids.size());
+  }
   bool is_sliding(size_t layer) const;
 };
 

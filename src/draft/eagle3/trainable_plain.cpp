@@ -109,7 +109,8 @@ torch::Tensor shifted(const torch::Tensor& ids, int64_t step) {
 
 LossResult eagle3_forward_plain(const Eagle3Model& model, const TrainBatch& batch) {
   const double eps = model.config.layer.rms_norm_eps;
-  const BatchRows rows = read_batch_rows(batch, model.num_aux() * model.config.layer.hidden_size, model.config.layer.hidden_size);
+  const BatchRows rows =
+      read_batch_rows(batch, model.num_aux() * model.config.layer.hidden_size, model.config.layer.hidden_size);
   const ChainPlan plan = plan_chains(rows, model.options.ttt_steps, model.options.compat_upstream);
   std::vector<torch::Tensor> base;
   for (size_t i = 0; i < model.layers.size(); ++i) base.push_back(base_mask(model, batch, i));
@@ -130,11 +131,12 @@ LossResult eagle3_forward_plain(const Eagle3Model& model, const TrainBatch& batc
     states.push_back(pair.step * rows.num_rows() + pair.row);
     targets.push_back(pair.target());
   }
-  const nn::PairLosses losses = nn::pair_losses_plain(at::cat(logit_states), batch.last_hidden_states, {states, targets},
-                                                      model.frozen.heads, model.options.loss);
+  const nn::PairLosses losses = nn::pair_losses_plain(at::cat(logit_states), batch.last_hidden_states,
+                                                      {states, targets}, model.frozen.heads, model.options.loss);
   const auto weights = nn::float_tensor(chain_weights(plan, model.options.ttt_step_loss_decay), losses.value.device());
-  return {(losses.value * weights).sum(), chain_metrics(plan, rows, nn::outcome_of(losses), model.options.loss,
-                                                        model.options.ttt_step_loss_decay, model.options.compat_upstream)};
+  return {(losses.value * weights).sum(),
+          chain_metrics(plan, rows, nn::outcome_of(losses), model.options.loss, model.options.ttt_step_loss_decay,
+                        model.options.compat_upstream)};
 }
 
 }  // namespace speculators

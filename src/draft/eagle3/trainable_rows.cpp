@@ -33,8 +33,9 @@ ChainRows make_chain_rows(const BatchRows& rows, ChainPlan plan, bool queries_ev
   return result;
 }
 
-std::shared_ptr<const nn::RangeAttentionPlan> chain_attention_plan(const ChainRows& rows, const std::vector<int64_t>& query_rows,
-                                                                   int64_t step, std::optional<int64_t> window) {
+std::shared_ptr<const nn::RangeAttentionPlan> chain_attention_plan(const ChainRows& rows,
+                                                                   const std::vector<int64_t>& query_rows, int64_t step,
+                                                                   std::optional<int64_t> window) {
   auto plan = std::make_shared<nn::RangeAttentionPlan>();
   const auto count = static_cast<int64_t>(query_rows.size());
   std::map<int64_t, nn::AttentionTask> tasks;  // by the first row of the document
@@ -50,7 +51,8 @@ std::shared_ptr<const nn::RangeAttentionPlan> chain_attention_plan(const ChainRo
     tasks[rows.document_first[row]].queries.push_back(i);
   }
   for (auto& [document, task] : tasks) {
-    std::sort(task.queries.begin(), task.queries.end(), [&](int64_t a, int64_t b) { return query_rows[a] < query_rows[b]; });
+    std::sort(task.queries.begin(), task.queries.end(),
+              [&](int64_t a, int64_t b) { return query_rows[a] < query_rows[b]; });
     plan->tasks.push_back(std::move(task));
   }
   return plan;

@@ -10,7 +10,8 @@ namespace {
 void check_sizes(const torch::Tensor& tensor, at::IntArrayRef expected, const char* name) {
   if (tensor.defined() && tensor.sizes() == expected) return;
   const std::string found = tensor.defined() ? fmt::format("[{}]", fmt::join(tensor.sizes().vec(), ", ")) : "nothing";
-  throw ShapeError(fmt::format("training batch: {}: expected [{}], found {}", name, fmt::join(expected.vec(), ", "), found));
+  throw ShapeError(
+      fmt::format("training batch: {}: expected [{}], found {}", name, fmt::join(expected.vec(), ", "), found));
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 namespace speculators {
 
 struct BatchRows {
-  std::vector<int64_t> documents;  // [T], -1 is padding
-  std::vector<uint8_t> supervised; // [T], the loss mask
+  std::vector<int64_t> documents;   // [T], -1 is padding
+  std::vector<uint8_t> supervised;  // [T], the loss mask
   int64_t num_rows() const { return static_cast<int64_t>(documents.size()); }
   // Both rows lie in the batch and in the same document.
   bool same_document(int64_t a, int64_t b) const {

@@ -1,6 +1,6 @@
-// Counting the floating-point operations that a training step needs: matrix products and attention, a multiply-add as two.
-// Not counted: norms, activations, softmaxes, recomputed scores, invisible halves of tiles. So a share of the matrix-product
-// rate worked out from it is a lower bound.
+// Counting the floating-point operations that a training step needs: matrix products and attention, a multiply-add as
+// two. Not counted: norms, activations, softmaxes, recomputed scores, invisible halves of tiles. So a share of the
+// matrix-product rate worked out from it is a lower bound.
 #pragma once
 
 #include <cstdint>

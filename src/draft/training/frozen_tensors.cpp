@@ -12,8 +12,9 @@ namespace {
 void check_shape(const torch::Tensor& tensor, at::IntArrayRef expected, const char* name) {
   if (tensor.defined() && tensor.sizes() == expected) return;
   const std::string found = tensor.defined() ? fmt::format("[{}]", fmt::join(tensor.sizes().vec(), ", ")) : "nothing";
-  throw DataError(fmt::format("verifier tensor {}: expected [{}], found {}; is this the verifier that the draft belongs to?",
-                              name, fmt::join(expected.vec(), ", "), found));
+  throw DataError(
+      fmt::format("verifier tensor {}: expected [{}], found {}; is this the verifier that the draft belongs to?", name,
+                  fmt::join(expected.vec(), ", "), found));
 }
 
 torch::Tensor membership_of(const VocabularyMap& map) {

@@ -15,7 +15,7 @@ namespace speculators {
 struct FrozenTensors {
   torch::Tensor embed_tokens;  // fp32 [Vv, D]
   nn::FrozenHeads heads;
-  torch::Tensor t2d, d2t;      // bool [Vv], int64 [V]; undefined for the full vocabulary
+  torch::Tensor t2d, d2t;  // bool [Vv], int64 [V]; undefined for the full vocabulary
 };
 
 struct FrozenShape {

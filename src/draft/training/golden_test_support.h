@@ -2,11 +2,10 @@
 // against it. Cases lie in tests/golden (our own) and, where it is there, in the shared folder.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <torch/types.h>
-
 #include <ATen/ops/empty.h>
 #include <ATen/ops/nonzero.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <cstring>

@@ -1,6 +1,6 @@
-// One decoder layer of a draft during one forward pass, in fused operations. What comes before the attention differs between
-// algorithms; keys, queries and everything behind the attention are here.
-// Dims: R rows, D hidden size, N heads, Nk key/value heads, H head dim.
+// One decoder layer of a draft during one forward pass, in fused operations. What comes before the attention differs
+// between algorithms; keys, queries and everything behind the attention are here. Dims: R rows, D hidden size, N heads,
+// Nk key/value heads, H head dim.
 #pragma once
 
 #include <torch/types.h>
@@ -26,7 +26,8 @@ class LayerUse {
   // Every projection reads plain inputs.
   LayerUse(const nn::DecoderLayer& layer, const LayerSettings& settings);
   // The first columns of q, k and v are fixed rows (nn::LinearUse); the two sets of rows may differ.
-  LayerUse(const nn::DecoderLayer& layer, const LayerSettings& settings, nn::FixedColumns for_q, nn::FixedColumns for_kv);
+  LayerUse(const nn::DecoderLayer& layer, const LayerSettings& settings, nn::FixedColumns for_q,
+           nn::FixedColumns for_kv);
 
   nn::LinearUse q, kv;
 

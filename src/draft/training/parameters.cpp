@@ -24,7 +24,8 @@ std::string complaint(const NamedParameter& parameter, const std::map<std::strin
 
 }  // namespace
 
-void load_parameters(const std::vector<NamedParameter>& parameters, const std::map<std::string, torch::Tensor>& tensors) {
+void load_parameters(const std::vector<NamedParameter>& parameters,
+                     const std::map<std::string, torch::Tensor>& tensors) {
   std::vector<std::string> complaints;
   for (const NamedParameter& parameter : parameters) {
     const std::string text = complaint(parameter, tensors);

@@ -6,15 +6,16 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
-#include "draft/training/frozen_tensors.h"
 #include "draft/trainable.h"
+#include "draft/training/frozen_tensors.h"
 #include "nn/decoder_layer.h"
 
 namespace speculators {
 
 // Copies tensors[name] into each parameter; names in the map that no parameter has are ignored.
 // Throws DataError listing every parameter that is missing, misshapen or not finite.
-void load_parameters(const std::vector<NamedParameter>& parameters, const std::map<std::string, torch::Tensor>& tensors);
+void load_parameters(const std::vector<NamedParameter>& parameters,
+                     const std::map<std::string, torch::Tensor>& tensors);
 
 // The head of a checkpoint, where it has one, replaces the verifier's as the draft's own.
 void load_own_head(FrozenTensors& frozen, const std::map<std::string, torch::Tensor>& tensors);

@@ -1,14 +1,13 @@
 // For tests: a tiny random verifier, vocabulary and packed batch, the same for every draft.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <torch/types.h>
-
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <numeric>
 
@@ -59,7 +58,8 @@ inline VocabularyMap vocabulary() {
 // One document of `length` rows, the first `prompt` not supervised.
 inline TrainDocument document(int64_t length, int64_t prompt, int64_t num_aux, uint64_t seed) {
   TrainDocument result;
-  result.input_ids = at::empty({length}, torch::kInt64).random_(0, kVerifierVocab, at::detail::createCPUGenerator(seed));
+  result.input_ids =
+      at::empty({length}, torch::kInt64).random_(0, kVerifierVocab, at::detail::createCPUGenerator(seed));
   result.aux_hidden_states = noise({length, num_aux * kHidden}, seed + 1);
   result.last_hidden_states = noise({length, kHidden}, seed + 2);
   result.loss_mask = at::arange(length) >= prompt;
@@ -69,7 +69,7 @@ inline TrainDocument document(int64_t length, int64_t prompt, int64_t num_aux, u
 
 // Documents behind each other and `padding` rows.
 inline TrainBatch pack(const std::vector<TrainDocument>& documents, int64_t padding) {
-  const auto joined = [&](torch::Tensor TrainDocument::* field) {
+  const auto joined = [&](torch::Tensor TrainDocument::*field) {
     std::vector<torch::Tensor> parts;
     for (const TrainDocument& d : documents) parts.push_back(d.*field);
     auto shape = parts[0].sizes().vec();

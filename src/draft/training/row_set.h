@@ -1,10 +1,10 @@
 // Some rows of a packed batch, ascending, and where each one lies among them.
 #pragma once
 
+#include <torch/types.h>
+
 #include <cstdint>
 #include <vector>
-
-#include <torch/types.h>
 
 #include "nn/pair_losses.h"
 

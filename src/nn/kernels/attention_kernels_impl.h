@@ -1,6 +1,7 @@
-// Attention of RowKernels: tiles of queries against a range of base keys (matrix products) and each query's own keys (dot
-// products), one softmax over both. Memory is one tile of scores per thread. Included once per instruction set.
-// Source: reference algorithms.md 5.4, 7.4, 23. Dims: N heads, Nk key/value heads, g = N/Nk, H head dim, n keys of a tile.
+// Attention of RowKernels: tiles of queries against a range of base keys (matrix products) and each query's own keys
+// (dot products), one softmax over both. Memory is one tile of scores per thread. Included once per instruction set.
+// Source: reference algorithms.md 5.4, 7.4, 23. Dims: N heads, Nk key/value heads, g = N/Nk, H head dim, n keys of a
+// tile.
 #pragma once
 
 #include <atomic>
@@ -60,8 +61,12 @@ struct TileRows {
   const Tile& tile;
   int64_t group, head_dim, width, num_keys, kv_width;
   TileRows(const AttentionRows& r, const Tile& t)
-      : rows(r), tile(t), group(r.shape.num_heads / r.shape.num_kv_heads), head_dim(r.shape.head_dim),
-        width(r.shape.num_heads * r.shape.head_dim), num_keys(t.last - t.first),
+      : rows(r),
+        tile(t),
+        group(r.shape.num_heads / r.shape.num_kv_heads),
+        head_dim(r.shape.head_dim),
+        width(r.shape.num_heads * r.shape.head_dim),
+        num_keys(t.last - t.first),
         kv_width(r.shape.num_kv_heads * r.shape.head_dim) {}
   int64_t num_rows() const { return tile.num_queries * group; }  // (query, head of the group)
   int64_t query(int64_t row) const { return tile.queries[row / group]; }
@@ -74,7 +79,9 @@ struct TileRows {
     return {rows.base_values + tile.first * rows.base_value_stride + column(), rows.base_value_stride, transposed};
   }
   const float* own_key(int64_t i) const { return rows.own_keys + rows.own_index[i] * rows.own_key_stride + column(); }
-  const float* own_value(int64_t i) const { return rows.own_values + rows.own_index[i] * rows.own_value_stride + column(); }
+  const float* own_value(int64_t i) const {
+    return rows.own_values + rows.own_index[i] * rows.own_value_stride + column();
+  }
 };
 
 // q of the tile, scaled. [rows, H]
@@ -155,7 +162,8 @@ void attend_tile(const AttentionRows& rows, const Tile& tile, TileBuffers& b, fl
     const float inverse = sums[r].sum > 0 ? 1.0f / sums[r].sum : 0.0f;
     float* to = out + t.query(r) * t.width + t.head(r) * t.head_dim;
     for (int64_t d = 0; d < t.head_dim; ++d) to[d] = b.out[r * t.head_dim + d] * inverse;
-    lse[t.query(r) * rows.shape.num_heads + t.head(r)] = sums[r].sum > 0 ? sums[r].maximum + std::log(sums[r].sum) : 0.0f;
+    lse[t.query(r) * rows.shape.num_heads + t.head(r)] =
+        sums[r].sum > 0 ? sums[r].maximum + std::log(sums[r].sum) : 0.0f;
   }
 }
 
@@ -219,10 +227,10 @@ void backward_tile(const AttentionRows& rows, const Tile& tile, const AttentionG
   if (n > 0) {
     const int64_t offset = tile.first * t.kv_width + t.column();
     multiply({num_rows, head_dim, n, {b.d_scores.data(), n}, t.keys(false), true}, b.d_q.data(), head_dim);
-    multiply({n, head_dim, num_rows, {b.d_scores.data(), n, true}, {b.q.data(), head_dim}, true}, g.d_base_keys + offset,
-             t.kv_width);
-    multiply({n, head_dim, num_rows, {b.scores.data(), n, true}, {b.d_out.data(), head_dim}, true}, g.d_base_values + offset,
-             t.kv_width);
+    multiply({n, head_dim, num_rows, {b.d_scores.data(), n, true}, {b.q.data(), head_dim}, true},
+             g.d_base_keys + offset, t.kv_width);
+    multiply({n, head_dim, num_rows, {b.scores.data(), n, true}, {b.d_out.data(), head_dim}, true},
+             g.d_base_values + offset, t.kv_width);
   }
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   for (int64_t r = 0; r < num_rows; ++r) {

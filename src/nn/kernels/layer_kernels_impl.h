@@ -65,7 +65,8 @@ void rms_norm(const float* x, const float* weight, int64_t num_rows, int64_t wid
 }
 
 // One normed row: dx from dy, dw accumulated. x_hat = x * rstd.
-void norm_row_backward(const float* dy, const float* x, const float* weight, float rstd, int64_t width, float* dx, float* dw) {
+void norm_row_backward(const float* dy, const float* x, const float* weight, float rstd, int64_t width, float* dx,
+                       float* dw) {
   float mean = 0;
 #pragma omp simd reduction(+ : mean)
   for (int64_t i = 0; i < width; ++i) mean += dy[i] * weight[i] * x[i];
@@ -83,7 +84,8 @@ void rms_norm_backward(const float* dy, const float* x, const float* weight, con
   std::vector<float> partial(omp_get_max_threads() * width, 0.0f);
   parallel_ranges(num_rows, width, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t r = begin; r < end; ++r) {
-      norm_row_backward(dy + r * width, x + r * width, weight, rstd[r], width, dx + r * width, partial.data() + thread * width);
+      norm_row_backward(dy + r * width, x + r * width, weight, rstd[r], width, dx + r * width,
+                        partial.data() + thread * width);
     }
   });
   reduce_rows(partial, width, dw);
@@ -136,7 +138,8 @@ void head_rows_backward(const HeadRows& rows, const float* dy, const float* rstd
       rotate_back(dy + i * head_dim, rows.cosines + r * half, rows.sines + r * half, half, out);
       if (!rows.weight) continue;
       const float* x = rows.x + r * rows.stride + (i % heads) * head_dim;
-      norm_row_backward(turned.data(), x, rows.weight, rstd[i], head_dim, dx + i * head_dim, partial.data() + thread * head_dim);
+      norm_row_backward(turned.data(), x, rows.weight, rstd[i], head_dim, dx + i * head_dim,
+                        partial.data() + thread * head_dim);
     }
   });
   if (rows.weight) reduce_rows(partial, head_dim, dw);

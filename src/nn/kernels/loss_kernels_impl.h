@@ -69,7 +69,8 @@ void target_row(float* z, int64_t vocab, float* logs, std::vector<float>& e, Tar
   row.log_probabilities = logs;
 }
 
-void target_rows(float* logits, int64_t num_rows, int64_t vocab, bool with_probabilities, float* logs, TargetRow* rows) {
+void target_rows(float* logits, int64_t num_rows, int64_t vocab, bool with_probabilities, float* logs,
+                 TargetRow* rows) {
   parallel_ranges(num_rows, vocab * 8, [&](int64_t begin, int64_t end, int) {
     std::vector<float> buffer(vocab);
     for (int64_t r = begin; r < end; ++r) {
@@ -86,8 +87,8 @@ void target_rows(float* logits, int64_t num_rows, int64_t vocab, bool with_proba
 // A draft row between its passes.
 struct RowState {
   const TargetRow& target;
-  float* z;       // logits
-  float* q;       // exp(z - maximum), later probabilities
+  float* z;  // logits
+  float* q;  // exp(z - maximum), later probabilities
   int64_t vocab;
   float maximum = 0, log_sum = 0;
   float overlap = 0, mass = 0;            // sum min(p, q); sum of q where q <= p
@@ -162,14 +163,21 @@ void add_kl_gradient(RowState& s, float weight) {
 float measure(RowState& s, LossKind kind, float weight) {
   const float tv = 1.0f - s.overlap;
   switch (kind) {
-    case LossKind::kKlDiv: add_kl_gradient(s, weight); return s.target.negative_entropy - s.cross;
-    case LossKind::kReverseKl: measure_reverse_kl(s); return s.reverse_kl;
-    case LossKind::kJsd: return measure_jsd(s);
+    case LossKind::kKlDiv:
+      add_kl_gradient(s, weight);
+      return s.target.negative_entropy - s.cross;
+    case LossKind::kReverseKl:
+      measure_reverse_kl(s);
+      return s.reverse_kl;
+    case LossKind::kJsd:
+      return measure_jsd(s);
     case LossKind::kCrossEntropy:
       s.to_q += weight;
       s.to_hit -= weight;
       return s.maximum + s.log_sum - s.z[s.target.argmax];
-    case LossKind::kTotalVariation: add_tv_gradient(s, weight); return tv;
+    case LossKind::kTotalVariation:
+      add_tv_gradient(s, weight);
+      return tv;
     case LossKind::kNegLogAcceptance:
       if (s.overlap > kSmallestOverlap) add_tv_gradient(s, weight / s.overlap);
       return -std::log(std::max(s.overlap, kSmallestOverlap));
@@ -196,7 +204,8 @@ void write_gradient(RowState& s, const LossWeights& weights) {
       const float log_q = z[i] - shift;
       const float inside = q[i] <= p[i] ? to_inside : 0.0f;
       z[i] = q[i] * (to_q + inside + reverse * (log_q - log_p[i] - s.reverse_kl) +
-                     half_jsd * (log_q - log_middle(p[i], q[i]) - s.q_to_middle)) + p[i] * to_p;
+                     half_jsd * (log_q - log_middle(p[i], q[i]) - s.q_to_middle)) +
+             p[i] * to_p;
     }
   } else if (to_inside != 0) {
 #pragma omp simd

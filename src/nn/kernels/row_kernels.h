@@ -1,5 +1,5 @@
-// The row loops of training on a CPU: norms, rotary positions, gated activation, softmax and losses over a vocabulary row,
-// attention over a range of keys. fp32, no torch types. Compiled once per instruction set; row_kernels() picks.
+// The row loops of training on a CPU: norms, rotary positions, gated activation, softmax and losses over a vocabulary
+// row, attention over a range of keys. fp32, no torch types. Compiled once per instruction set; row_kernels() picks.
 // Each call spreads its rows over the OpenMP threads that torch uses. Reference: the plain twins in nn/plain_ops.h.
 // Dims: R rows, D width, N heads, Nk key/value heads, H head dim, V vocabulary.
 #pragma once
@@ -13,9 +13,9 @@ namespace speculators::nn {
 struct HeadRows {
   const float* x = nullptr;
   int64_t stride = 0, num_rows = 0, num_heads = 0, head_dim = 0;
-  const float* weight = nullptr;    // [H], the RMSNorm over each head; null: none
+  const float* weight = nullptr;  // [H], the RMSNorm over each head; null: none
   float eps = 0;
-  const float* cosines = nullptr;   // [R, H/2]
+  const float* cosines = nullptr;  // [R, H/2]
   const float* sines = nullptr;
 };
 
@@ -39,8 +39,8 @@ struct DraftRow {
   int64_t argmax = 0;
 };
 
-// Attention of query rows over a range of base keys and a list of own keys each. Rows are in groups (documents): keys of
-// one group are never seen by another.
+// Attention of query rows over a range of base keys and a list of own keys each. Rows are in groups (documents): keys
+// of one group are never seen by another.
 struct AttentionTask {
   std::vector<int64_t> queries;  // rows of q, their ranges ascending
 };
@@ -49,27 +49,28 @@ struct AttentionShape {
 };
 struct AttentionRows {
   AttentionShape shape;
-  const float* q = nullptr;                         // [R, N*H] dense
+  const float* q = nullptr;                                  // [R, N*H] dense
   const float *base_keys = nullptr, *base_values = nullptr;  // rows of Nk*H floats
   const float *own_keys = nullptr, *own_values = nullptr;
   int64_t base_key_stride = 0, base_value_stride = 0, own_key_stride = 0, own_value_stride = 0;
   const int64_t *first = nullptr, *last = nullptr;  // [R] base keys [first, last) are visible
-  const int64_t *own_begin = nullptr;               // [R+1] into own_index
+  const int64_t* own_begin = nullptr;               // [R+1] into own_index
   const int64_t* own_index = nullptr;
   const std::vector<AttentionTask>* tasks = nullptr;
 };
 struct AttentionGradients {
-  const float* out = nullptr;       // [R, N*H], of the forward pass
-  const float* lse = nullptr;       // [R, N]
-  const float* d_out = nullptr;     // [R, N*H]
-  float* d_q = nullptr;             // [R, N*H]
+  const float* out = nullptr;                              // [R, N*H], of the forward pass
+  const float* lse = nullptr;                              // [R, N]
+  const float* d_out = nullptr;                            // [R, N*H]
+  float* d_q = nullptr;                                    // [R, N*H]
   float *d_base_keys = nullptr, *d_base_values = nullptr;  // dense rows of Nk*H, zeroed by the caller
   float *d_own_keys = nullptr, *d_own_values = nullptr;
 };
 
 struct RowKernels {
   // y = x * rstd * weight (weight null: 1); rstd [R] = 1 / sqrt(mean(x^2) + eps), null when not wanted.
-  void (*rms_norm)(const float* x, const float* weight, int64_t num_rows, int64_t width, float eps, float* y, float* rstd);
+  void (*rms_norm)(const float* x, const float* weight, int64_t num_rows, int64_t width, float eps, float* y,
+                   float* rstd);
   // dx and dw (overwritten) of the above.
   void (*rms_norm_backward)(const float* dy, const float* x, const float* weight, const float* rstd, int64_t num_rows,
                             int64_t width, float* dx, float* dw);
@@ -81,8 +82,10 @@ struct RowKernels {
   void (*silu_mul_backward)(const float* dy, const float* gate_up, int64_t num_rows, int64_t width, float* d_gate_up);
   // sum[index[r]] += rows[r]; an index may come several times.
   void (*add_rows)(const float* rows, const int64_t* index, int64_t num_rows, int64_t width, float* sum);
-  // Target logits [R, V] become probabilities in place (logs into `logs` unless null); with_probabilities false: argmax only.
-  void (*target_rows)(float* logits, int64_t num_rows, int64_t vocab, bool with_probabilities, float* logs, TargetRow* rows);
+  // Target logits [R, V] become probabilities in place (logs into `logs` unless null); with_probabilities false: argmax
+  // only.
+  void (*target_rows)(float* logits, int64_t num_rows, int64_t vocab, bool with_probabilities, float* logs,
+                      TargetRow* rows);
   // Draft logits [R, V] become the gradient of `total` in place where wants_gradient[r], else zeros.
   void (*draft_rows)(float* logits, int64_t num_rows, int64_t vocab, const TargetRow* const* targets,
                      const uint8_t* wants_gradient, const LossWeights& weights, DraftRow* rows);

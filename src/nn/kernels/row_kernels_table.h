@@ -8,8 +8,9 @@
 namespace speculators::nn {
 namespace {
 
-constexpr RowKernels kTable = {rms_norm, rms_norm_backward, head_rows,  head_rows_backward, silu_mul, silu_mul_backward,
-                               add_rows, target_rows,       draft_rows, attention,          attention_backward};
+constexpr RowKernels kTable = {rms_norm,   rms_norm_backward, head_rows,         head_rows_backward,
+                               silu_mul,   silu_mul_backward, add_rows,          target_rows,
+                               draft_rows, attention,         attention_backward};
 
 }  // namespace
 }  // namespace speculators::nn

@@ -1,9 +1,9 @@
 // Every instruction set that this machine runs against the plain twins; wide and odd rows.
 #include "nn/kernels/row_kernels.h"
 
-#include <cmath>
-
 #include <ATen/ops/ones.h>
+
+#include <cmath>
 
 #include "nn/kernels/vector_math.h"
 #include "nn/plain_ops.h"
@@ -25,7 +25,8 @@ INSTANTIATE_TEST_SUITE_P(PortableAvx2Avx512, EveryInstructionSet, testing::Range
 
 TEST_P(EveryInstructionSet, NormsRows) {
   const auto x = noise({3, 131}, 1), weight = noise({131}, 2), y = noise({3, 131}, 3);
-  kernels().rms_norm(x.const_data_ptr<float>(), weight.const_data_ptr<float>(), 3, 131, 1e-5f, y.mutable_data_ptr<float>(), nullptr);
+  kernels().rms_norm(x.const_data_ptr<float>(), weight.const_data_ptr<float>(), 3, 131, 1e-5f,
+                     y.mutable_data_ptr<float>(), nullptr);
   expect_close(y, rms_norm_plain(x, weight, 1e-5), 1e-6, "norm");
 }
 
@@ -44,7 +45,8 @@ void expect_loss(const RowKernels& kernels, LossKind kind) {
   expected.sum().backward();
   const auto draft = logits.detach().clone(), target = targets.clone(), logs = targets.clone();
   std::vector<TargetRow> target_rows(rows);
-  kernels.target_rows(target.mutable_data_ptr<float>(), rows, vocab, true, logs.mutable_data_ptr<float>(), target_rows.data());
+  kernels.target_rows(target.mutable_data_ptr<float>(), rows, vocab, true, logs.mutable_data_ptr<float>(),
+                      target_rows.data());
   std::vector<const TargetRow*> pointers;
   for (const TargetRow& row : target_rows) pointers.push_back(&row);
   LossWeights weights;
@@ -52,9 +54,11 @@ void expect_loss(const RowKernels& kernels, LossKind kind) {
   weights.wanted[static_cast<int>(kind)] = true;
   const std::vector<uint8_t> wants(rows, 1);
   std::vector<DraftRow> results(rows);
-  kernels.draft_rows(draft.mutable_data_ptr<float>(), rows, vocab, pointers.data(), wants.data(), weights, results.data());
+  kernels.draft_rows(draft.mutable_data_ptr<float>(), rows, vocab, pointers.data(), wants.data(), weights,
+                     results.data());
   for (int64_t r = 0; r < rows; ++r) {
-    EXPECT_NEAR(results[r].total, expected[r].item<float>(), 1e-5 * (1 + std::abs(expected[r].item<float>()))) << name_of(kind);
+    EXPECT_NEAR(results[r].total, expected[r].item<float>(), 1e-5 * (1 + std::abs(expected[r].item<float>())))
+        << name_of(kind);
   }
   expect_close(draft, logits.grad(), 1e-5, std::string(name_of(kind)));
 }
@@ -81,7 +85,8 @@ TEST(VectorMath, ExpIsExactToRounding) {
 }
 TEST(VectorMath, ExpOfFarNegativesIsZero) { EXPECT_EQ(fast_exp(-200.0f), 0.0f); }
 TEST(VectorMath, LogIsExactToRounding) {
-  for (float x = 1e-37f; x < 1e30f; x *= 1.7f) EXPECT_NEAR(fast_log(x), std::log(x), 3e-7 * (1 + std::abs(std::log(x)))) << x;
+  for (float x = 1e-37f; x < 1e30f; x *= 1.7f)
+    EXPECT_NEAR(fast_log(x), std::log(x), 3e-7 * (1 + std::abs(std::log(x)))) << x;
 }
 
 }  // namespace
