@@ -1,14 +1,12 @@
 #include "data/prepare_data.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <map>
 
 #include "base/errors.h"
+#include "base/leftovers.h"
 #include "checkpoint/pickle.h"
 #include "data/arrow_dataset.h"
 #include "data/permutation.h"
@@ -60,22 +58,6 @@ std::string fingerprint_of(const PrepareDataOptions& options, const std::vector<
                   options.minimum_valid_tokens.value_or(-1), options.seed, options.chat_template_kwargs.value_or(""),
                   options.hidden_states_from.value_or(""));
   return fmt::format("{:016x}", hash_bytes(settings, hash));
-}
-
-// Folders beside the output that a killed run left: ".<name>.tmp-<pid>" of a
-// process that is no more.
-void remove_leftovers(const fs::path& output) {
-  const std::string prefix = "." + output.filename().string() + ".";
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(output.parent_path(), error)) {
-    const std::string name = entry.path().filename().string();
-    const size_t mark = name.rfind("tmp-");
-    if (!name.starts_with(prefix) || mark == std::string::npos) continue;
-    int process = 0;
-    const auto parsed = std::from_chars(name.data() + mark + 4, name.data() + name.size(), process);
-    if (parsed.ec != std::errc() || process <= 0 || ::kill(process, 0) == 0 || errno != ESRCH) continue;
-    fs::remove_all(entry.path(), error);
-  }
 }
 
 // True when the same data set is there already; throws when something else is.
@@ -182,8 +164,17 @@ void check_vocabulary(const std::vector<Sample>& samples, int64_t vocab_size) {
 void complete_token_freq(const PrepareDataOptions& options, const fs::path& output) {
   if (options.skip_token_freq) return;
   const fs::path path = options.token_freq_path ? fs::path(*options.token_freq_path) : output / "token_freq.pt";
+  remove_leftovers(path);
   if (!options.token_freq_path && fs::exists(path)) return;
   write_token_freq(path, count_tokens(read_dataset(output)));
+}
+
+// Where the counts go while the data set still has its temporary name.
+fs::path token_freq_target(const PrepareDataOptions& options, const fs::path& output, const fs::path& temporary) {
+  if (!options.token_freq_path) return temporary / "token_freq.pt";
+  const fs::path wanted = fs::absolute(*options.token_freq_path).lexically_normal();
+  const fs::path inside = wanted.lexically_relative(output);
+  return inside.empty() || *inside.begin() == ".." ? wanted : temporary / inside;
 }
 
 std::vector<PreparedRow> prepare_rows(const PrepareDataOptions& options, const std::vector<RowSource>& sources,
@@ -228,12 +219,10 @@ PrepareDataReport prepare_data(const PrepareDataOptions& options) {
     if (options.hidden_states_from) {
       report.num_hidden_states = link_hidden_states(*options.hidden_states_from, folder, rows);
     }
-    if (!options.skip_token_freq && !options.token_freq_path) {
-      write_token_freq(folder / "token_freq.pt", count_tokens(samples));
-    }
     write_dataset(folder, samples, fingerprint);
+    // Last and inside: when the counts cannot be written, there is no data set either.
+    if (!options.skip_token_freq) write_token_freq(token_freq_target(options, output, folder), count_tokens(samples));
   });
-  if (options.token_freq_path) complete_token_freq(options, output);
 
   report.num_samples = static_cast<int64_t>(samples.size());
   for (const Sample& sample : samples) {

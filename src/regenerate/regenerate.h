@@ -1,7 +1,7 @@
-// `regenerate-responses`: the verifier answers the prompts itself, so that a draft learns from what the verifier would say
-// (on-policy data). Conversations keep their system and user turns; every assistant turn is written anew.
-// Rows go to the output in the order of the input, whatever finishes first, so a stopped run continues exactly.
-// Source: reference pipeline.md 1.2, 3.2.
+// `regenerate-responses`: the verifier answers the prompts itself, so that a draft learns from what the verifier would
+// say (on-policy data). Conversations keep their system and user turns; every assistant turn is written anew. Rows go
+// to the output in the order of the input, whatever finishes first, so a stopped run continues exactly. Source:
+// reference pipeline.md 1.2, 3.2.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@
 namespace speculators {
 
 struct RegenerateOptions {
-  std::string dataset;                       // .jsonl or .json of prompts or conversations
-  std::string model;                         // verifier folder
-  std::string outfile;                       // default: <dataset>_<model>.jsonl
+  std::string dataset;  // .jsonl or .json of prompts or conversations
+  std::string model;    // verifier folder
+  std::string outfile;  // default: <dataset>_<model>.jsonl
   std::optional<int64_t> limit;
   int64_t concurrency = 16;
   int64_t max_tokens = 512;
@@ -49,9 +49,9 @@ struct RegenerateOptions {
 struct RegenerateReport {
   bool already_there = false;
   int64_t num_conversations = 0, num_rows = 0, num_tokens = 0;
-  int64_t num_resumed = 0;   // conversations found in the unfinished output of an earlier run
-  int64_t num_failed = 0;    // written to <outfile>.errors.jsonl
-  int64_t num_truncated = 0; // answers that ended at max_tokens or at the context's end
+  int64_t num_resumed = 0;    // conversations found in the unfinished output of an earlier run
+  int64_t num_failed = 0;     // written to <outfile>.errors.jsonl
+  int64_t num_truncated = 0;  // answers that ended at max_tokens or at the context's end
   double seconds = 0;
 };
 

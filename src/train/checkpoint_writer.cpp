@@ -17,9 +17,22 @@ namespace {
 constexpr const char* kBest = "checkpoint_best";
 constexpr const char* kValidation = "val_metrics.json";
 
+fs::path temporary_name(const fs::path& path) {
+  return path.parent_path() / fmt::format(".{}.tmp-{}", path.filename().string(), ::getpid());
+}
+
+// Gone at once: a kill while the files go leaves a temporary, not half a folder.
+void remove_folder(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  const fs::path temporary = temporary_name(folder);
+  fs::remove_all(temporary);
+  fs::rename(folder, temporary);
+  fs::remove_all(temporary);
+}
+
 // A relative link that is there, old or new, at any moment.
 void replace_link(const fs::path& link, const std::string& target) {
-  const fs::path temporary = link.parent_path() / fmt::format(".{}.tmp-{}", link.filename().string(), ::getpid());
+  const fs::path temporary = temporary_name(link);
   fs::remove(temporary);
   fs::create_symlink(target, temporary);
   fs::rename(temporary, link);
@@ -62,6 +75,13 @@ void remove_links_of(const fs::path& folder, int64_t epoch, const std::string& e
   for (const auto& link : found) fs::remove(link);
 }
 
+std::optional<double> find_loss(const fs::path& folder) {
+  const fs::path path = folder / kValidation;
+  if (!fs::exists(path)) return std::nullopt;
+  const Json json = read_json(path);
+  return JsonObject(json, path.string()).get_double("loss_epoch");
+}
+
 // Between the two renames of a replacement a kill leaves only the old folder, under its temporary name.
 void restore_moved_aside(const fs::path& save_path) {
   constexpr std::string_view kMark = ".old.tmp-";
@@ -92,18 +112,22 @@ void CheckpointWriter::save(const std::string& name, const TrainingPosition& pos
 
 void CheckpointWriter::save_epoch(const TrainingPosition& position, TrainableDraft& draft, const Optimisers& optimisers,
                                   const Metrics& validation) {
-  const std::string name = std::to_string(position.epoch);
-  save(name, position, draft, optimisers, validation);
+  save(std::to_string(position.epoch), position, draft, optimisers, validation);
+  link_epoch(position);
+}
+
+void CheckpointWriter::link_epoch(const TrainingPosition& position) {
   const std::string link = position.epoch_finished ? fmt::format("epoch{}_end", position.epoch)
                                                    : fmt::format("epoch{}_step{}", position.epoch, position.local_step);
-  replace_link(parts_.save_path / link, name);
+  replace_link(parts_.save_path / link, std::to_string(position.epoch));
   remove_links_of(parts_.save_path, position.epoch, link);
-  for (const char* aside : {kInterrupted, kLast}) fs::remove_all(parts_.save_path / aside);
+  for (const char* aside : {kInterrupted, kLast}) remove_folder(parts_.save_path / aside);
 }
 
 void CheckpointWriter::save_aside(const std::string& name, const TrainingPosition& position, TrainableDraft& draft,
                                   const Optimisers& optimisers) {
   save(name, position, draft, optimisers, {});
+  if (name == kLast) remove_folder(parts_.save_path / kInterrupted);
 }
 
 bool CheckpointWriter::is_saved(int64_t epoch) const {
@@ -120,7 +144,7 @@ void CheckpointWriter::keep_only(int64_t epoch) {
   for (const int64_t other : epochs_in(parts_.save_path)) {
     if (other == epoch || !is_saved(other)) continue;
     remove_links_of(parts_.save_path, other);
-    fs::remove_all(parts_.save_path / std::to_string(other));
+    remove_folder(parts_.save_path / std::to_string(other));
   }
 }
 
@@ -146,10 +170,12 @@ std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {
   std::optional<ResumePoint> newest;
   for (const std::string& name : names) {
     const fs::path folder = save_path / name;
+    remove_temporaries(folder);
     if (!has_training_state(folder)) continue;
     ResumePoint point{folder, read_training_position(folder)};
-    point.validated =
-        point.position.epoch_finished && (fs::exists(folder / kValidation) || name == CheckpointWriter::kLast);
+    const std::optional<double> loss = find_loss(folder);
+    point.validated = loss || name == CheckpointWriter::kLast;
+    point.loss = loss.value_or(point.loss);
     const bool older = newest && point.position.global_step < newest->position.global_step;
     if (!older) newest = std::move(point);
   }
@@ -160,18 +186,6 @@ std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {
                     save_path.string(), "training_state.json and .safetensors"));
   }
   return newest;
-}
-
-std::optional<BestEpoch> find_best_epoch(const fs::path& save_path) {
-  std::optional<BestEpoch> best;
-  for (const int64_t epoch : epochs_in(save_path)) {
-    const fs::path path = save_path / std::to_string(epoch) / kValidation;
-    if (!fs::exists(path)) continue;
-    const Json json = read_json(path);
-    const double loss = JsonObject(json, path.string()).get_double("loss_epoch");
-    if (!best || loss < best->loss) best = {epoch, loss};
-  }
-  return best;
 }
 
 }  // namespace speculators

@@ -5,6 +5,7 @@
 // A kill at any moment leaves folders that are whole. Source: reference algorithms.md 16.1-16.3.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -32,6 +33,8 @@ class CheckpointWriter {
   // "last".
   void save_epoch(const TrainingPosition& position, TrainableDraft& draft, const Optimisers& optimisers,
                   const Metrics& validation = {});
+  // The last part of save_epoch alone, for a folder that is whole.
+  void link_epoch(const TrainingPosition& position);
   // A state to resume from that is no epoch of its own: kInterrupted or kLast.
   void save_aside(const std::string& name, const TrainingPosition& position, TrainableDraft& draft,
                   const Optimisers& optimisers);
@@ -56,18 +59,12 @@ class CheckpointWriter {
 struct ResumePoint {
   fs::path folder;
   TrainingPosition position;
-  bool validated = false;  // the epoch is finished and its validation is known
+  bool validated = false;  // its validation is known
+  double loss = INFINITY;  // of that validation, when the folder is an epoch's
 };
 
 // Puts back what a kill left half-renamed, removes temporaries, and finds the newest state. Nothing for a fresh folder.
 // Throws DataError when there are epoch folders but none that can be resumed.
 std::optional<ResumePoint> find_resume_point(const fs::path& save_path);
-
-// The saved epoch with the lowest validation loss, and that loss.
-struct BestEpoch {
-  int64_t epoch = 0;
-  double loss = 0;
-};
-std::optional<BestEpoch> find_best_epoch(const fs::path& save_path);
 
 }  // namespace speculators

@@ -91,12 +91,17 @@ TEST_F(CheckpointTest, AFinishedEpochWithoutFiguresIsNotValidated) {
   EXPECT_TRUE(find_resume_point(path())->validated);
 }
 
-TEST_F(CheckpointTest, FindsTheLowestLoss) {
+TEST_F(CheckpointTest, TheResumePointKnowsItsValidationLoss) {
   save(at(0, 5));
   writer_.write_validation(0, {{"loss_epoch", 2.0}});
-  save(at(1, 9));
-  writer_.write_validation(1, {{"loss_epoch", 2.5}});
-  EXPECT_EQ(find_best_epoch(path())->epoch, 0);
+  EXPECT_EQ(find_resume_point(path())->loss, 2.0);
+}
+
+TEST_F(CheckpointTest, TemporariesInsideAnEpochAreRemoved) {
+  save(at(0, 5));
+  write_file(path() / "0" / ".val_metrics.json.tmp-123", "half");
+  find_resume_point(path());
+  EXPECT_FALSE(fs::exists(path() / "0" / ".val_metrics.json.tmp-123"));
 }
 
 TEST_F(CheckpointTest, AFreshFolderHasNothingToResume) { EXPECT_FALSE(find_resume_point(path())); }

@@ -3,17 +3,26 @@
 #include <fmt/format.h>
 
 #include "base/errors.h"
+#include "base/leftovers.h"
 #include "checkpoint/npy.h"
 #include "checkpoint/pickle.h"
 
 namespace speculators {
 namespace {
 
+std::vector<int64_t> read_list(const fs::path& path) {
+  const Tensor tensor = read_npy(path);
+  if (tensor.view().shape.size() != 1) {
+    throw DataError(
+        fmt::format("{}: expected one dimension, found shape {}", path.string(), shape_string(tensor.view().shape)));
+  }
+  return to_ints(tensor.view(), path.string());
+}
+
 // Throws DataError when the two files do not belong together.
 VocabularyMap read_map(const fs::path& d2t_path, const fs::path& t2d_path, const VocabularyOptions& options,
                        int64_t verifier_vocab_size) {
-  const auto offsets = to_ints(read_npy(d2t_path).view(), d2t_path.string());
-  const auto members = to_ints(read_npy(t2d_path).view(), t2d_path.string());
+  const auto offsets = read_list(d2t_path), members = read_list(t2d_path);
   VocabularyMap map{.t2d = std::vector<bool>(members.begin(), members.end()), .d2t = offsets};
   check_vocabulary_map(map, d2t_path.string());
   const auto size = static_cast<int64_t>(offsets.size()), verifier_size = static_cast<int64_t>(members.size());
@@ -55,6 +64,8 @@ std::optional<VocabularyMap> choose_draft_vocabulary(const VocabularyOptions& op
 
   const fs::path d2t_path = data_path / fmt::format("d2t-{}.npy", size),
                  t2d_path = data_path / fmt::format("t2d-{}.npy", size);
+  remove_leftovers(d2t_path);
+  remove_leftovers(t2d_path);
   const fs::path counts = options.token_freq_path ? fs::path(*options.token_freq_path) : data_path / "token_freq.pt";
   const bool kept = fs::exists(d2t_path) && fs::exists(t2d_path);
   const bool has_counts = fs::exists(counts);

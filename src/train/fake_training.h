@@ -90,7 +90,8 @@ inline TrainingPosition run_fake_training(const fs::path& folder, const FakeRunO
        .notes = {{"run.yaml", "train:\n"}}});
   const auto point = find_resume_point(folder);
   MetricLoggers loggers;
-  loggers.push_back(make_json_lines_logger(folder / "metrics.jsonl", point ? point->position.global_step + 1 : 0));
+  loggers.push_back(make_json_lines_logger(folder / "metrics.jsonl", point ? point->position.global_step + 1 : 0,
+                                           point && point->validated));
   const Schedule schedule{.warmup_steps = 2, .total_steps = options.trainer.epochs * train.num_batches(0)};
   Trainer trainer({draft, train, validation, optimisers, schedule, writer, loggers}, options.trainer,
                   {.on_step = options.on_step});

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <fstream>
@@ -16,22 +17,29 @@
 namespace speculators {
 namespace {
 
+bool is_validation(const Json& line) {
+  const auto items = line.items();
+  return std::any_of(items.begin(), items.end(), [](const auto& item) { return item.key().starts_with("val/"); });
+}
+
 // The lines before `first_step`; a half-written last line is dropped too.
-std::string kept_lines(const fs::path& path, int64_t first_step) {
+std::string kept_lines(const fs::path& path, int64_t first_step, bool validated) {
   std::string kept;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     const Json value = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (value.is_object() && value.value("step", first_step) < first_step) kept += line + "\n";
+    const int64_t step = value.is_object() ? value.value("step", first_step) : first_step;
+    const bool again = !validated && step == first_step - 1 && is_validation(value);
+    if (step < first_step && !again) kept += line + "\n";
   }
   return kept;
 }
 
 class JsonLinesLogger final : public MetricLogger {
  public:
-  JsonLinesLogger(const fs::path& path, int64_t first_step) : path_(path) {
+  JsonLinesLogger(const fs::path& path, int64_t first_step, bool validated) : path_(path) {
     make_folders(path.parent_path());
-    write_file(path, fs::exists(path) ? kept_lines(path, first_step) : "");
+    write_file(path, fs::exists(path) ? kept_lines(path, first_step, validated) : "");
     file_.open(path, std::ios::app);
   }
 
@@ -75,8 +83,8 @@ class ConsoleLogger final : public MetricLogger {
 
 }  // namespace
 
-std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step) {
-  return std::make_unique<JsonLinesLogger>(path, first_step);
+std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step, bool validated) {
+  return std::make_unique<JsonLinesLogger>(path, first_step, validated);
 }
 
 std::unique_ptr<MetricLogger> make_tensorboard_logger(const fs::path& folder) {
@@ -99,7 +107,7 @@ std::string expand_run_name(const std::string& pattern) {
                        fmt::arg("utc_time", stamp(fmt::gmtime(now))), fmt::arg("rank", 0), fmt::arg("local_rank", 0));
   } catch (const fmt::format_error& error) {
     throw UsageError(
-        fmt::format("run-name: expected the placeholders {{time}}, {{utc_time}}, {{rank}} or {{local_rank}}, got "
+        fmt::format("--run-name: expected the placeholders {{time}}, {{utc_time}}, {{rank}} or {{local_rank}}, got "
                     "'{}' ({})",
                     pattern, error.what()));
   }

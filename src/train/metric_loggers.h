@@ -29,8 +29,9 @@ class MetricLogger {
 using MetricLoggers = std::vector<std::unique_ptr<MetricLogger>>;
 
 // One line per call: {"step": 7, "train/loss": 1.25, ...}; non-finite numbers as null. Lines of `first_step` and later
-// steps are cut off first, so a resumed run does not repeat them.
-std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step);
+// steps are cut off first, so a resumed run does not repeat them; so are validation lines of the step before, unless
+// they are `validated`.
+std::unique_ptr<MetricLogger> make_json_lines_logger(const fs::path& path, int64_t first_step, bool validated = true);
 std::unique_ptr<MetricLogger> make_tensorboard_logger(const fs::path& folder);
 // Messages, and validation figures as one line, on stderr; step figures are left to the progress line.
 std::unique_ptr<MetricLogger> make_console_logger();

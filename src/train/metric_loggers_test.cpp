@@ -29,6 +29,14 @@ TEST(JsonLinesLogger, ResumingCutsTheLinesThatWillBeWrittenAgain) {
   EXPECT_EQ(read_file(path), "{\"step\":1,\"x\":1.0}\n{\"step\":2,\"x\":5.0}\n");
 }
 
+TEST(JsonLinesLogger, AValidationThatWillBeRepeatedIsCutOff) {
+  const ScratchFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  write_file(path, "{\"step\":1,\"train/loss\":1.0}\n{\"step\":1,\"val/loss_epoch\":2.0}\n");
+  make_json_lines_logger(path, 2, /*validated=*/false)->log(1, {{"val/loss_epoch", 2}});
+  EXPECT_EQ(read_file(path), "{\"step\":1,\"train/loss\":1.0}\n{\"step\":1,\"val/loss_epoch\":2.0}\n");
+}
+
 TEST(TensorboardLogger, WritesAnEventFileIntoTheFolder) {
   const ScratchFolder folder;
   const auto logger = make_tensorboard_logger(folder.path() / "run");

@@ -50,13 +50,13 @@ void check_options(const TrainerOptions& options) {
   const auto check = [](bool good, const char* what) {
     if (!good) throw UsageError(what);
   };
-  check(options.epochs >= 1, "epochs: expected at least 1");
-  check(!options.max_steps || *options.max_steps >= 1, "max-steps: expected at least 1");
-  check(options.gradient_accumulation >= 1, "gradient-accumulation-steps: expected at least 1");
-  check(options.log_freq >= 1, "log-freq: expected at least 1");
-  check(options.checkpoint_freq > 0, "checkpoint-freq: expected more than 0");
+  check(options.epochs >= 1, "--epochs: expected at least 1");
+  check(!options.max_steps || *options.max_steps >= 1, "--max-steps: expected at least 1");
+  check(options.gradient_accumulation >= 1, "--gradient-accumulation-steps: expected at least 1");
+  check(options.log_freq >= 1, "--log-freq: expected at least 1");
+  check(options.checkpoint_freq > 0, "--checkpoint-freq: expected more than 0");
   check(options.checkpoint_freq < 1 || std::floor(options.checkpoint_freq) == options.checkpoint_freq,
-        "checkpoint-freq: expected a whole number of epochs, or a fraction below 1");
+        "--checkpoint-freq: expected a whole number of epochs, or a fraction below 1");
 }
 
 std::string progress_note(const StepReport& report) {
@@ -81,11 +81,23 @@ void Trainer::resume(const ResumePoint& point) {
   const std::string fingerprint = position_.data_fingerprint;
   position_ = point.position;
   position_.data_fingerprint = fingerprint;
-  if (point.folder.filename() == std::to_string(position_.epoch)) saved_step_ = position_.global_step;
-  if (!point.validated) return;
+  const bool is_epoch = point.folder.filename() == std::to_string(position_.epoch);
+  if (is_epoch) saved_step_ = position_.global_step;
+  validated_ = point.validated;
+  if (is_epoch && validated_) keep_resumed(point.loss);
+  if (!validated_ || !position_.epoch_finished) return;
   ++position_.epoch;
   position_.local_step = position_.next_batch = 0;
   position_.epoch_finished = false;
+}
+
+// What followed the validation of the epoch that we resumed from may not have been done.
+void Trainer::keep_resumed(double loss) {
+  const bool is_best = options_.save_best ? loss <= position_.best_loss : loss < position_.best_loss;
+  if (!is_best) return;
+  if (position_.epoch_finished) position_.best_loss = loss;  // behind max_steps the epoch's own loss is yet to come
+  parts_.checkpoints.mark_best(position_.epoch);
+  if (options_.save_best) parts_.checkpoints.keep_only(position_.epoch);
 }
 
 void Trainer::run() {
@@ -112,7 +124,7 @@ void Trainer::say(const std::string& message) {
 
 bool Trainer::finished() const {
   const bool enough = options_.max_steps && position_.global_step >= *options_.max_steps;
-  return position_.epoch >= options_.epochs || (enough && !position_.epoch_finished);
+  return position_.epoch >= options_.epochs || (enough && validated_ && !position_.epoch_finished);
 }
 
 // The packed rows of one update; none at the end of the epoch or of training.
@@ -175,8 +187,7 @@ void Trainer::update(StepReport& report) {
   ++position_.local_step;
 }
 
-// The validation loss decides which epoch is best. Whatever is saved before validating is found again by
-// find_best_epoch.
+// The validation loss decides which epoch is best. A state saved before validating does not know it; resume adds it.
 void Trainer::finish_epoch() {
   position_.epoch_finished = position_.next_batch >= batches_in_epoch_;
   if (!options_.save_best && is_epoch_due()) save_epoch({});
@@ -190,6 +201,7 @@ void Trainer::finish_epoch() {
     parts_.checkpoints.write_validation(position_.epoch, validation);
     if (is_best) parts_.checkpoints.mark_best(position_.epoch);
   }
+  validated_ = true;
   if (!position_.epoch_finished) return;  // max_steps: a longer run goes on inside this epoch
   ++position_.epoch;
   position_.local_step = position_.next_batch = 0;
@@ -204,7 +216,7 @@ bool Trainer::is_epoch_due() const {
 }
 
 void Trainer::save_epoch(const Metrics& validation) {
-  if (saved_step_ == position_.global_step) return;  // this is where we resumed
+  if (saved_step_ == position_.global_step) return parts_.checkpoints.link_epoch(position_);  // where we resumed
   parts_.checkpoints.save_epoch(position_, parts_.draft, parts_.optimisers, validation);
   saved_step_ = position_.global_step;
   say(fmt::format("saved {} at step {}", (parts_.checkpoints.save_path() / std::to_string(position_.epoch)).string(),

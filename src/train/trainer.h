@@ -84,6 +84,7 @@ class Trainer {
   void finish_epoch();
   bool is_epoch_due() const;
   void save_epoch(const Metrics& validation);
+  void keep_resumed(double loss);
   void keep_if_best(const Metrics& validation, bool is_best);
   Metrics validate();
 
@@ -94,6 +95,7 @@ class Trainer {
   std::vector<NamedParameter> parameters_;
   int64_t batches_in_epoch_ = 0;
   int64_t saved_step_ = -1;    // global step of the newest epoch folder
+  bool validated_ = false;     // where the run stands is validated
   double seconds_waited_ = 0;  // for rows, up to the step in hand
   std::function<void(const StepReport&)> show_progress_;
 };

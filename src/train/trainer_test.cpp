@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <sstream>
 
@@ -127,6 +128,52 @@ TEST(Trainer, ASignalSavesAndTheNextRunGoesOnFromThere) {
   run_fake_training(stopped.path(), {});
   EXPECT_EQ(curve(stopped.path()), curve(whole.path()));
   EXPECT_FALSE(fs::exists(stopped.path() / "interrupted"));
+}
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    names.push_back(entry.is_symlink() ? name + " -> " + fs::read_symlink(entry.path()).string() : name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Killed behind the last epoch's folder, once before its link and once before `checkpoint_best`.
+TEST(Trainer, LinksThatAKillPreventedAreMade) {
+  const ScratchFolder folder;
+  run_fake_training(folder.path(), {});
+  const auto names = names_in(folder.path());
+  const std::string metrics = read_file(folder.path() / "metrics.jsonl");
+  ASSERT_LT(validation_loss(folder.path(), 1), validation_loss(folder.path(), 0));
+  fs::remove(folder.path() / "checkpoint_best");
+  fs::create_symlink("0", folder.path() / "checkpoint_best");
+  run_fake_training(folder.path(), {});
+  EXPECT_EQ(names_in(folder.path()), names);
+  fs::remove(folder.path() / "epoch1_end");
+  fs::remove(folder.path() / "1" / "val_metrics.json");
+  run_fake_training(folder.path(), {});
+  EXPECT_EQ(names_in(folder.path()), names);
+  EXPECT_EQ(read_file(folder.path() / "metrics.jsonl"), metrics);
+}
+
+// The second epoch is worse than the first, and the run is killed between them.
+TEST(Trainer, AResumedRunKnowsTheBestLossOfItsEpoch) {
+  const ScratchFolder folder;
+  run_fake_training(folder.path(), {.trainer = {.epochs = 1}});
+  write_json(folder.path() / "0" / "val_metrics.json", {{"loss_epoch", 1e-9}});
+  run_fake_training(folder.path(), {});
+  EXPECT_EQ(fs::read_symlink(folder.path() / "checkpoint_best"), "0");
+}
+
+TEST(Trainer, AKillBeforeTheValidationBehindMaxStepsIsMadeGood) {
+  const ScratchFolder folder;
+  const FakeRunOptions few{.trainer = {.epochs = 2, .max_steps = 3}};
+  run_fake_training(folder.path(), few);
+  fs::remove(folder.path() / "0" / "val_metrics.json");
+  run_fake_training(folder.path(), few);
+  EXPECT_TRUE(fs::exists(folder.path() / "0" / "val_metrics.json"));
 }
 
 TEST(Trainer, AFinishedRunStaysAsItIs) {
