@@ -17,10 +17,13 @@ namespace {
 
 [[noreturn]] void fail(const fs::path& path, std::string_view action) {
   const int cause = errno;
-  const char* cure = cause == ENOSPC   ? "; free some space and run again, nothing was changed"
-                     : cause == EACCES ? "; check the permissions"
-                     : cause == EROFS  ? "; choose a writable folder"
-                                       : "";
+  const char* cure = cause == ENOSPC    ? "; free some space and run again, nothing was changed"
+                     : cause == EDQUOT  ? "; free some of your quota and run again"
+                     : cause == EFBIG   ? "; raise the limit on file sizes (ulimit -f) and run again"
+                     : cause == ENOTDIR ? "; a part of the path is a file"
+                     : cause == EACCES  ? "; check the permissions"
+                     : cause == EROFS   ? "; choose a writable folder"
+                                        : "";
   throw DataError(fmt::format("{}: cannot {}: {}{}", path.string(), action, std::strerror(cause), cure));
 }
 

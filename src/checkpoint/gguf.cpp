@@ -69,6 +69,16 @@ class Cursor {
     return {reinterpret_cast<const char*>(text.data()), text.size()};
   }
 
+  // A name that messages can show.
+  std::string read_name(std::string_view what) {
+    std::string name = read_string(what);
+    for (const char c : name) {
+      if (static_cast<unsigned char>(c) < ' ')
+        fail(what, "expected printable text; the file is damaged, copy it again");
+    }
+    return name;
+  }
+
   uint64_t left() const { return bytes_.size() - position_; }
   size_t position() const { return position_; }
   const std::string& place() const { return place_; }
@@ -159,7 +169,7 @@ GgufValue read_array(Cursor& cursor, std::string_view key) {
 GgufMetadata::Map read_metadata(Cursor& cursor, uint64_t count) {
   GgufMetadata::Map values;
   for (uint64_t i = 0; i < count; ++i) {
-    std::string key = cursor.read_string(fmt::format("metadata key {} of {}", i + 1, count));
+    std::string key = cursor.read_name(fmt::format("metadata key {} of {}", i + 1, count));
     const auto type = static_cast<ValueType>(cursor.read<uint32_t>(key));
     GgufValue value = type == ValueType::kArray ? read_array(cursor, key) : read_scalar(cursor, type, key);
     if (values.contains(key)) cursor.fail(key, "the key appears twice");
@@ -201,7 +211,7 @@ std::vector<int64_t> read_shape(Cursor& cursor, const std::string& name) {
 
 Entry read_entry(Cursor& cursor, uint64_t index) {
   Entry entry;
-  entry.name = cursor.read_string(fmt::format("name of tensor {}", index));
+  entry.name = cursor.read_name(fmt::format("name of tensor {}", index));
   entry.shape = read_shape(cursor, entry.name);
   entry.type = read_type(cursor, entry.name);
   entry.offset = cursor.read<uint64_t>(entry.name);

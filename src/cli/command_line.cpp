@@ -5,7 +5,11 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <new>
+#include <system_error>
 
 #include "base/errors.h"
 #include "base/nearest.h"
@@ -43,11 +47,26 @@ CLI::Option* add_option(CLI::App& app, Option& option) {
 }
 
 [[noreturn]] void unknown_argument(std::string_view command, const std::string& argument, const OptionList& options) {
-  std::vector<std::string> known;
+  std::vector<std::string> known = {"--config", "--dump-config", "--help"};
   for (const Option& option : options.items) known.push_back("--" + option.name);
   const std::string name = argument.substr(0, argument.find('='));
   throw UsageError(fmt::format("{}: unknown argument '{}'{} (speculators {} --help lists all)", command, argument,
                                did_you_mean(name, known), command));
+}
+
+// A message on one line: the parts of a list follow each other, and bytes of a damaged file cannot move the cursor.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c != '\n') {
+      line += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? '?' : c;
+      continue;
+    }
+    i = std::min(text.find_first_not_of("\n ", i), text.size()) - 1;
+    if (i + 1 < text.size()) line += line.ends_with(':') || line.ends_with(';') || line.ends_with('?') ? " " : "; ";
+  }
+  return line;
 }
 
 }  // namespace
@@ -78,9 +97,13 @@ Parsed parse_options(const CommandText& text, OptionList& options, std::span<con
 }
 
 int run_guarded(int (*action)(std::span<const std::string>), std::span<const std::string> arguments) {
-  const auto report = [](const char* kind, const char* what) { fmt::print(stderr, "speculators: {}{}\n", kind, what); };
+  const auto report = [](const char* kind, const char* what) {
+    fmt::print(stderr, "speculators: {}{}\n", kind, one_line(what));
+  };
   try {
-    return action(arguments);
+    const int code = action(arguments);
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "stdout: cannot write");
+    return code;
   } catch (const UsageError& error) {
     report("", error.what());
     return 2;
@@ -93,6 +116,17 @@ int run_guarded(int (*action)(std::span<const std::string>), std::span<const std
   } catch (const Interrupted& error) {
     report("", error.what());
     return 130;
+  } catch (const std::filesystem::filesystem_error& error) {
+    const std::string text =
+        fmt::format("{}: cannot use this path: {}", error.path1().string(), error.code().message());
+    report("", text.c_str());
+    return 1;
+  } catch (const std::system_error& error) {
+    report("", error.what());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    report("", "memory: expected enough for this run, found too little; take smaller sizes or a larger machine");
+    return 1;
   } catch (const std::exception& error) {
     report("this is a bug, please report it: ", error.what());
     return 70;

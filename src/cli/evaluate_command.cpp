@@ -1,9 +1,11 @@
 // `speculators evaluate`: the same prompts plain and speculative, side by side.
 #include <fmt/format.h>
 
+#include <list>
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/files.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "draft/draft_algorithm.h"
@@ -50,10 +52,14 @@ struct EvaluateCommand {
     const auto model = load_verifier(verifier_folder);
     const Tokenizer tokenizer = Tokenizer::load(verifier_folder);
     const auto list = read_evaluation_prompts(prompts, limit_per_kind, tokenizer, ChatTemplate::load(verifier_folder));
+    check_evaluation_prompts(prompts, list, model->config());
     for (const int64_t id : model->config().eos_token_ids)
       evaluation.stop_token_ids.push_back(static_cast<int32_t>(id));
     evaluation.sampling.seed = static_cast<uint64_t>(seed);
 
+    check_output("json", json);
+    check_output("csv", csv);
+    check_output("answers", answers);
     const EvaluationReport report = evaluate(*model, *proposer, list, evaluation);
     const EvaluationSetting setting{.speculator_type = loaded.algorithm,
                                     .checkpoint = speculator,
@@ -61,14 +67,29 @@ struct EvaluateCommand {
                                     .proposal_length = evaluation.proposal_length < 0 ? proposer->max_proposal_length()
                                                                                       : evaluation.proposal_length,
                                     .options = evaluation};
-    if (json) write_json(*json, report_json(report, setting));
-    if (csv) write_file(*csv, report_csv(report));
-    if (answers) write_file(*answers, answers_jsonl(report));
-    fmt::print("{}", report_table(report, setting));
+    fmt::print("{}", report_table(report, setting));  // first: a full disk must not lose the measurement
+    write_files(report, setting);
     return 0;
   }
 
  private:
+  // A path that cannot be written must not cost a measurement.
+  static void check_output(const char* flag, const std::optional<std::string>& path) {
+    if (!path) return;
+    if (fs::is_directory(*path))
+      throw UsageError(fmt::format("--{}: {}: expected a file, found a folder", flag, *path));
+    const AtomicFile probe(*path);
+  }
+
+  // All of them or none.
+  void write_files(const EvaluationReport& report, const EvaluationSetting& setting) const {
+    std::list<AtomicFile> files;
+    if (json) files.emplace_back(*json).write(report_json(report, setting).dump(2) + "\n");
+    if (csv) files.emplace_back(*csv).write(report_csv(report));
+    if (answers) files.emplace_back(*answers).write(answers_jsonl(report));
+    for (AtomicFile& file : files) file.commit();
+  }
+
   void check() const {
     if (speculator.empty()) throw UsageError("--speculator: expected a speculator folder");
     if (prompts.empty()) throw UsageError("--prompts: expected a .jsonl or .json file");
@@ -76,6 +97,11 @@ struct EvaluateCommand {
       throw UsageError(fmt::format("--max-tokens: expected at least 1, found {}", evaluation.max_tokens));
     if (evaluation.concurrency < 1)
       throw UsageError(fmt::format("--concurrency: expected at least 1, found {}", evaluation.concurrency));
+    try {
+      check_sampling_params(evaluation.sampling);
+    } catch (const UsageError& error) {
+      throw UsageError(fmt::format("--temperature, --top-k, --top-p, --min-p: {}", error.what()));
+    }
   }
 };
 

@@ -1,6 +1,7 @@
 // `speculators generate-offline-data`: the verifier runs over a prepared data set, and its hidden states are kept.
 #include <fmt/format.h>
 
+#include "base/errors.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "hidden_states/generate_offline_data.h"
@@ -15,7 +16,11 @@ struct GenerateOfflineDataCommand : GenerateOfflineDataOptions {
   int run() {
     const GenerateOfflineDataReport report = generate_offline_data(*this);
     fmt::print("{}", describe(report));
-    return report.capture.failures.empty() ? 0 : 1;
+    const auto& failures = report.capture.failures;
+    if (failures.empty()) return 0;
+    throw DataError(
+        fmt::format("{}: expected hidden states of {} rows, but {} could not be made; the first: row {}: {}",
+                    report.output, report.num_rows, failures.size(), failures.front().row, failures.front().reason));
   }
 };
 

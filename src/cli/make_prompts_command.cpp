@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -31,7 +32,12 @@ struct MakePromptsCommand {
   }
   int run() {
     if (output.empty()) throw UsageError("--output: expected a .jsonl file to write");
-    if (request.count < 1) throw UsageError(fmt::format("--count: expected at least 1, found {}", request.count));
+    constexpr int64_t kMaxCount = 10'000'000;
+    for (const auto& [flag, value, least] :
+         {std::tuple("--count", request.count, 1), std::tuple("--exclude-count", request.exclude_count, 0)}) {
+      if (value < least || value > kMaxCount)
+        throw UsageError(fmt::format("{}: expected {} to {}, found {}", flag, least, kMaxCount, value));
+    }
     request.seed = static_cast<uint64_t>(seed);
     std::string lines;
     const auto prompts = make_prompts(request);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <type_traits>
 
 #include "base/errors.h"
@@ -50,6 +51,9 @@ Value parse_value(const Option& option, const std::string& text) {
     if (error != std::errc() || end != text.data() + text.size()) {
       fail(option, std::is_same_v<Value, double> ? "a number" : "a whole number", text);
     }
+    if constexpr (std::is_same_v<Value, double>) {
+      if (!std::isfinite(value)) fail(option, "a finite number", text);
+    }
     return value;
   }
 }
@@ -62,6 +66,11 @@ std::string value_text(const Value& value) {
 }  // namespace
 
 void set_option(Option& option, const std::vector<std::string>& texts) {
+  // Only plain texts have an empty default; everywhere else an empty text is a variable that was not set.
+  const bool may_be_empty = std::holds_alternative<std::string*>(option.field);
+  for (const std::string& text : texts) {
+    if (text.empty() && !may_be_empty) fail(option, "a value", text);
+  }
   std::visit(
       [&](auto* field) {
         using Field = std::remove_pointer_t<decltype(field)>;

@@ -83,7 +83,10 @@ Sample read_row(const ListColumn& ids, const ListColumn& mask, int64_t row, cons
   sample.token_ids.reserve(static_cast<size_t>(ids.length(row)));
   sample.loss_mask.reserve(static_cast<size_t>(ids.length(row)));
   ids.for_each(row, [&](int64_t id) {
-    if (id < 0 || id > INT32_MAX) throw DataError(fmt::format("{}: token id {} is out of range", place, id));
+    if (id < 0 || id > INT32_MAX) {
+      throw DataError(
+          fmt::format("{}: expected token ids of 0 to {}, found {}; prepare the data again", place, INT32_MAX, id));
+    }
     sample.token_ids.push_back(static_cast<int32_t>(id));
   });
   mask.for_each(row, [&](int64_t value) {

@@ -13,7 +13,9 @@
 namespace speculators {
 
 inline void check_arrow(const arrow::Status& status, const fs::path& path) {
-  if (!status.ok()) throw DataError(fmt::format("{}: {}; is the file complete?", path.string(), status.message()));
+  if (!status.ok())
+    throw DataError(
+        fmt::format("{}: expected a whole Arrow file: {}; is the file complete?", path.string(), status.message()));
 }
 
 template <class T>

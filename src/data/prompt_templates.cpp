@@ -108,16 +108,12 @@ PromptKind code_kind() {
 PromptKind explanation_kind() {
   return {
       "explanation",
-      {"Explain in a few sentences what {topic} is.", "Why is {topic} important? Answer briefly.",
-       "Describe {topic} to a child of {digit} years.", "What is the difference between {topic} and {topic2}?",
-       "Give {digit} facts about {topic}.", "Write a short paragraph about {topic}.",
-       "What are the benefits of {topic}?", "Write a short story about a {animal} and a {animal2}.",
-       "How does {topic} work? Keep it short.", "Summarise what people should know about {topic} in {digit} sentences.",
-       "What do {topic} and {topic2} have in common? Answer in {digit} "
-       "sentences.",
-       "Write a short poem about {topic} for a {reader}.", "Explain {topic} to a {reader} in {digit} sentences.",
-       "Write a story of {digit} sentences about a {animal} who meets a "
-       "{animal2}."},
+      {"Explain in one sentence what {topic} is.", "What is {topic}? Answer in one sentence.",
+       "Explain in two sentences what {topic} is.", "Why is {topic} important? Answer in one sentence.",
+       "Name {digit} facts about {topic}.", "Name {digit} benefits of {topic}.",
+       "Explain {topic} to a {reader} in one sentence.", "Why should a {reader} know about {topic}? Answer briefly.",
+       "What do {topic} and {topic2} have in common? Answer in one sentence.",
+       "What is the difference between {topic} and {topic2}? Answer in two sentences."},
       {{"topic", {"photosynthesis", "gravity", "the water cycle", "electricity", "recycling", "sleep",
                   "exercise",       "reading", "the internet",    "a computer",  "the moon",  "a volcano",
                   "the ocean",      "music",   "friendship",      "democracy",   "money",     "a healthy diet",
@@ -127,10 +123,8 @@ PromptKind explanation_kind() {
        {"topic2",
         {"energy", "weather", "science", "art", "heat", "light", "language", "a telephone", "the sun", "a tree",
          "technology", "nature"}},
-       {"animal", {"fox", "cat", "dog", "bear", "rabbit", "mouse", "lion", "horse", "turtle", "bird"}},
-       {"animal2", {"crow", "frog", "wolf", "duck", "owl", "hedgehog", "snail", "goat", "sheep", "fish"}},
        {"reader", {"child", "student", "teacher", "friend", "farmer", "tourist", "nurse", "scientist"}},
-       {"digit", {"3", "4", "5", "6", "7"}}}};
+       {"digit", {"two", "three", "four", "five", "six"}}}};
 }
 
 const std::vector<PromptKind>& kinds() {

@@ -27,9 +27,9 @@ TEST(MakePrompts, SameSeedGivesSamePrompts) {
   EXPECT_EQ(texts_of(request), texts_of(request));
 }
 
-TEST(MakePrompts, EveryKindHasThousandsOfDifferentTexts) {
+TEST(MakePrompts, EveryKindHasManyDifferentTexts) {
   for (const std::string& kind : prompt_kinds()) {
-    EXPECT_THAT(unique(texts_of({.kinds = {kind}, .count = 3000, .seed = 1})), SizeIs(3000)) << kind;
+    EXPECT_THAT(unique(texts_of({.kinds = {kind}, .count = 1500, .seed = 1})), SizeIs(1500)) << kind;
   }
 }
 

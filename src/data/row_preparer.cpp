@@ -51,7 +51,8 @@ void run_in_order(size_t count, int64_t num_workers, Progress& progress, Work&& 
 }
 
 int64_t worker_count(const PrepareDataOptions& options) {
-  if (options.num_preprocessing_workers > 0) return options.num_preprocessing_workers;
+  constexpr int64_t kMaxWorkers = 1024;  // above any machine; threads that cannot start would end the run
+  if (options.num_preprocessing_workers > 0) return std::min(options.num_preprocessing_workers, kMaxWorkers);
   return std::max(1u, std::thread::hardware_concurrency());
 }
 

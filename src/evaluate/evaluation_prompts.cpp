@@ -42,4 +42,25 @@ std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, i
   return prompts;
 }
 
+void check_evaluation_prompts(const std::string& file, const std::vector<EvaluationPrompt>& prompts,
+                              const ModelConfig& verifier) {
+  for (const EvaluationPrompt& prompt : prompts) {
+    const auto fail = [&](const std::string& problem) {
+      throw DataError(fmt::format("{}: prompt {}: {}", file, prompt.id, problem));
+    };
+    const auto length = static_cast<int64_t>(prompt.token_ids.size());
+    if (length == 0) fail("expected at least one token, found none; is the verifier's chat template complete?");
+    if (length >= verifier.max_position_embeddings)
+      fail(fmt::format("expected fewer than the verifier's context of {} tokens, found {}; shorten it",
+                       verifier.max_position_embeddings, length));
+    for (const int32_t id : prompt.token_ids) {
+      if (id >= 0 && id < verifier.vocab_size) continue;
+      fail(
+          fmt::format("expected token ids below {}, the verifier's vocabulary, found {}; is tokenizer.json that of "
+                      "this verifier?",
+                      verifier.vocab_size, id));
+    }
+  }
+}
+
 }  // namespace speculators

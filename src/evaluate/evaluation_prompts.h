@@ -14,4 +14,8 @@ namespace speculators {
 std::vector<EvaluationPrompt> read_evaluation_prompts(const std::string& file, int64_t limit_per_kind,
                                                       const Tokenizer& tokenizer, const ChatTemplate& chat_template);
 
+// Throws DataError, naming file and prompt, when the verifier cannot take one of them.
+void check_evaluation_prompts(const std::string& file, const std::vector<EvaluationPrompt>& prompts,
+                              const ModelConfig& verifier);
+
 }  // namespace speculators

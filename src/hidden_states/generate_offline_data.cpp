@@ -52,13 +52,10 @@ Json make_manifest(const GenerateOfflineDataOptions& options, const std::vector<
       {"verifier", options.model}, {"verifier_fingerprint", fingerprint_of(options.model)}, {"layer_ids", layer_ids}};
 }
 
-// One folder, one verifier, one list of layers.
-void claim_folder(const fs::path& folder, const Json& manifest) {
+// One folder, one verifier, one list of layers. True when the folder's manifest says so already.
+bool is_claimed(const fs::path& folder, const Json& manifest) {
   const fs::path path = folder / kManifest;
-  if (!fs::exists(path)) {
-    write_json(path, manifest);
-    return;
-  }
+  if (!fs::exists(path)) return false;
   const Json found = read_json(path);
   for (const char* key : {"verifier_fingerprint", "layer_ids"}) {
     const Json value = found.is_object() && found.contains(key) ? found.at(key) : Json(nullptr);
@@ -67,6 +64,20 @@ void claim_folder(const fs::path& folder, const Json& manifest) {
         "{}: {}: expected {} for this run, found {}; the files here were made with another verifier or other "
         "--target-layer-ids: give another --output, or delete the folder",
         path.string(), key, manifest.at(key).dump(), value.dump()));
+  }
+  return true;
+}
+
+// Another tokenizer's ids would be found row by row, after hours maybe.
+void check_vocabulary(const std::vector<Sample>& samples, int64_t vocab_size, const std::string& place) {
+  for (size_t row = 0; row < samples.size(); ++row) {
+    for (const int32_t id : samples[row].token_ids) {
+      if (id >= 0 && id < vocab_size) continue;
+      throw DataError(fmt::format(
+          "{}: row {}: expected token ids below {}, the verifier's vocabulary, found {}; was the data prepared for "
+          "this verifier?",
+          place, row, vocab_size, id));
+    }
   }
 }
 
@@ -94,6 +105,7 @@ GenerateOfflineDataReport generate_offline_data(const GenerateOfflineDataOptions
   const fs::path folder =
       options.output ? fs::path(*options.output) : fs::path(options.preprocessed_data) / "hidden_states";
   const ModelConfig config = read_model_config(options.model);
+  check_vocabulary(samples, config.vocab_size, options.preprocessed_data);
 
   GenerateOfflineDataReport report;
   report.output = folder.string();
@@ -103,11 +115,14 @@ GenerateOfflineDataReport generate_offline_data(const GenerateOfflineDataOptions
       rows_of_rank(std::min(num_rows, options.max_samples.value_or(num_rows)), options.world_size, options.rank);
   report.num_rows = last - first;
 
+  // Everything is read before anything is written.
+  const Json manifest = make_manifest(options, report.layer_ids);
+  const bool claimed = is_claimed(folder, manifest);
+  const auto verifier = load_verifier(options.model);
   make_folders(folder);
   // Other machines may be writing here at this moment.
   if (options.world_size == 1) remove_temporaries(folder);
-  claim_folder(folder, make_manifest(options, report.layer_ids));
-  const auto verifier = load_verifier(options.model);
+  if (!claimed) write_json(folder / kManifest, manifest);
   const CaptureOptions capture_options{.layer_ids = report.layer_ids,
                                        .batch_tokens = options.batch_tokens,
                                        .validate_outputs = options.validate_outputs,

@@ -117,15 +117,28 @@ TEST_F(GenerateOfflineData, RefusesImpossibleOptionsByName) {
               ThrowsMessage<UsageError>(HasSubstr("--target-layer-ids")));
 }
 
-TEST_F(GenerateOfflineData, TheReportNamesCountsAndFailures) {
+TEST_F(GenerateOfflineData, RefusesTokensOfAnotherVocabularyAndWritesNothing) {
   std::vector<Sample> samples = make_samples(3);
   samples[1].token_ids[0] = 77;
   fs::remove_all(data());
   make_folders(data());
   write_dataset(data(), samples, "test");
+  EXPECT_THAT(
+      [&] { generate_offline_data(options_); },
+      ThrowsMessage<DataError>(HasSubstr("row 1: expected token ids below 40, the verifier's vocabulary, found 77")));
+  EXPECT_FALSE(fs::exists(data() / "hidden_states"));
+}
+
+TEST_F(GenerateOfflineData, TheReportNamesCountsAndFailures) {
+  std::vector<Sample> samples = make_samples(3);
+  samples[1].token_ids.assign(129, 5);  // the context is 128
+  samples[1].loss_mask.assign(129, 1);
+  fs::remove_all(data());
+  make_folders(data());
+  write_dataset(data(), samples, "test");
   const std::string text = describe(generate_offline_data(options_));
   EXPECT_THAT(text, AllOf(HasSubstr("2 of 3 rows: 2 captured, 0 were there"), HasSubstr("1 rows have no hidden states"),
-                          HasSubstr("row 1: token id 77")));
+                          HasSubstr("row 1: 129 tokens are more")));
 }
 
 // In the new process of a death test: stops itself as soon as the first file is there. `own_folder` is that process's

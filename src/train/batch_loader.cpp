@@ -169,12 +169,12 @@ TrainDocument BatchLoader::add_noise(TrainDocument document, int64_t epoch, int6
 
 std::pair<RowRange, RowRange> split_rows(int64_t num_rows, double train_ratio) {
   if (train_ratio <= 0 || train_ratio >= 1) {
-    throw UsageError(fmt::format("train-data-ratio: expected a number between 0 and 1, got {}", train_ratio));
+    throw UsageError(fmt::format("--train-data-ratio: expected a number between 0 and 1, got {}", train_ratio));
   }
   const auto boundary = static_cast<int64_t>(static_cast<double>(num_rows) * train_ratio);
   if (boundary == 0 || boundary == num_rows) {
     throw UsageError(
-        fmt::format("train-data-ratio {}: {} rows leave no row for {}; prepare more data or change the ratio",
+        fmt::format("--train-data-ratio {}: {} rows leave no row for {}; prepare more data or change the ratio",
                     train_ratio, num_rows, boundary == 0 ? "training" : "validation"));
   }
   return {{0, boundary}, {boundary, num_rows}};

@@ -102,7 +102,12 @@ void start_from(const fs::path& folder, const TrainOptions& options, const Verif
   }
   setup.draft =
       make_trainable_draft(setup.speculator, options.draft, tensors, vocabulary, static_cast<uint64_t>(options.seed));
-  if (!weights.empty()) setup.draft->load(weights);
+  if (weights.empty()) return;
+  try {
+    setup.draft->load(weights);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", folder.string(), error.what()));
+  }
 }
 
 }  // namespace

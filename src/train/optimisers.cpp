@@ -116,14 +116,14 @@ class Muon final : public Optimiser {
 
 void check_options(const OptimiserOptions& options) {
   if (options.optimiser != "muon" && options.optimiser != "adamw") {
-    throw UsageError(fmt::format("optimizer: expected muon or adamw, got '{}'", options.optimiser));
+    throw UsageError(fmt::format("--optimizer: expected muon or adamw, got '{}'", options.optimiser));
   }
   if (options.muon_adjust_lr_fn != "match_rms_adamw" && options.muon_adjust_lr_fn != "original") {
     throw UsageError(
-        fmt::format("muon-adjust-lr-fn: expected match_rms_adamw or original, got '{}'", options.muon_adjust_lr_fn));
+        fmt::format("--muon-adjust-lr-fn: expected match_rms_adamw or original, got '{}'", options.muon_adjust_lr_fn));
   }
-  if (options.lr < 0 || options.muon_lr < 0) {
-    throw UsageError(fmt::format("lr, muon-lr: expected at least 0, got {} and {}", options.lr, options.muon_lr));
+  if (!(options.lr >= 0) || !(options.muon_lr >= 0)) {
+    throw UsageError(fmt::format("--lr, --muon-lr: expected at least 0, got {} and {}", options.lr, options.muon_lr));
   }
 }
 

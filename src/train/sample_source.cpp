@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "checkpoint/safetensors.h"
 #include "data/arrow_dataset.h"
+#include "hidden_states/existing_files.h"
 #include "hidden_states/hidden_states.h"
 #include "train/tensor_bridge.h"
 
@@ -37,6 +38,10 @@ bool has_non_finite(const torch::Tensor& states) {
 
 void check_sizes(const TensorView& states, const TensorView& ids, int64_t num_layers, int64_t hidden_size,
                  const std::string& place) {
+  if (states.dtype == DType::kBool || states.dtype == DType::kI64 || states.dtype == DType::kI32) {
+    throw DataError(fmt::format("{}: hidden_states: expected floating-point values, found {}; generate this row again",
+                                place, name_of(states.dtype)));
+  }
   const bool fits = states.shape.size() == 3 && states.shape[1] == num_layers && states.shape[2] == hidden_size;
   if (!fits) {
     throw DataError(
@@ -71,6 +76,17 @@ class PreparedSource final : public SampleSource {
       return {.document = std::move(document), .problem = ""};
     } catch (const DataError& error) {
       return refuse(error.what());
+    }
+  }
+
+  void check_all() const override {
+    if (folder_.on_missing != "raise") return;
+    for (int64_t row = 0; row < num_rows(); ++row) {
+      const fs::path path = hidden_states_path(folder_.hidden_states_path, row);
+      if (!fs::exists(path)) load(row);  // says so
+      const std::string problem =
+          find_problem(path, samples_[row], folder_.num_aux_layers + 1, folder_.hidden_size, /*whole=*/false);
+      if (!problem.empty()) throw DataError(problem);
     }
   }
 

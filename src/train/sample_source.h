@@ -25,6 +25,8 @@ class SampleSource {
   virtual int64_t length(int64_t row) const = 0;  // tokens, for packing
   // Safe from several threads at once. Throws DataError for what will not get better with the next row.
   virtual LoadedDocument load(int64_t row) const = 0;
+  // Throws DataError for the first row without usable hidden states, from sizes and token ids alone.
+  virtual void check_all() const {}
   virtual TrainDocument empty_document() const = 0;  // no rows, the right widths
 };
 

@@ -24,11 +24,12 @@ double schedule_factor(const Schedule& schedule, int64_t step) {
 
 void check_schedule(const Schedule& schedule) {
   if (schedule.type != "linear" && schedule.type != "cosine" && schedule.type != "none") {
-    throw UsageError(fmt::format("scheduler-type: expected linear, cosine or none, got '{}'", schedule.type));
+    throw UsageError(fmt::format("--scheduler-type: expected linear, cosine or none, got '{}'", schedule.type));
   }
   if (schedule.warmup_steps < 0 || schedule.total_steps < 0) {
-    throw UsageError(fmt::format("scheduler: expected step counts >= 0, got warm-up {} of {}", schedule.warmup_steps,
-                                 schedule.total_steps));
+    throw UsageError(fmt::format(
+        "--scheduler-warmup-steps, --scheduler-total-steps: expected step counts >= 0, got warm-up {} of {}",
+        schedule.warmup_steps, schedule.total_steps));
   }
 }
 

@@ -120,7 +120,8 @@ struct TrainingRun {
   LoaderOptions loader_options(bool training) const;
   void check_fits() const;
   std::string data_fingerprint() const;
-  MetricLoggers make_loggers(const std::map<std::string, std::string>& notes, int64_t first_step) const;
+  MetricLoggers make_loggers(const std::map<std::string, std::string>& notes,
+                             const std::optional<ResumePoint>& point) const;
 
   TrainOptions options;
   torch::Device device;
@@ -148,6 +149,7 @@ TrainingRun::TrainingRun(const TrainOptions& given, torch::Device where,
                                  .hidden_size = setup.verifier.hidden_size,
                                  .on_missing = options.on_missing == "generate" ? "raise" : options.on_missing});
   generate_missing(options, *setup.draft, source->num_rows());
+  source->check_all();  // hours may pass before the last row is read
   const auto [train_rows, validation_rows] = split_rows(source->num_rows(), options.train_data_ratio);
   const auto prepare = [this](TrainDocument document) { return setup.draft->prepare(std::move(document)); };
   const auto packing = [&](int64_t seed) {
@@ -200,10 +202,12 @@ std::string TrainingRun::data_fingerprint() const {
                      options.gradient_accumulation_steps);
 }
 
-MetricLoggers TrainingRun::make_loggers(const std::map<std::string, std::string>& notes, int64_t first_step) const {
+MetricLoggers TrainingRun::make_loggers(const std::map<std::string, std::string>& notes,
+                                        const std::optional<ResumePoint>& point) const {
   MetricLoggers loggers;
   loggers.push_back(make_console_logger());
-  loggers.push_back(make_json_lines_logger(fs::path(options.save_path) / "metrics.jsonl", first_step));
+  loggers.push_back(make_json_lines_logger(fs::path(options.save_path) / "metrics.jsonl",
+                                           point ? point->position.global_step + 1 : 0, point && point->validated));
   std::istringstream names(options.logger);
   for (std::string name; std::getline(names, name, ',');) {
     if (name == "tensorboard") {
@@ -266,9 +270,13 @@ TrainReport train(const TrainOptions& given, const std::map<std::string, std::st
   }
 
   const auto point = options.resume_from_checkpoint ? find_resume_point(options.save_path) : std::nullopt;
+  if (point) {
+    check_same_data(*point, run.data_fingerprint());
+    load_training_state(point->folder, *run.setup.draft, run.optimisers);
+  }
   make_folders(options.save_path);
   for (const auto& [file, content] : notes) write_file(fs::path(options.save_path) / file, content);
-  MetricLoggers loggers = run.make_loggers(notes, point ? point->position.global_step + 1 : 0);
+  MetricLoggers loggers = run.make_loggers(notes, point);
   RunTotals totals;
   TrainerHooks counting{.on_step = [&](const StepReport& step) {
     totals.add(step);
@@ -278,11 +286,7 @@ TrainReport train(const TrainOptions& given, const std::map<std::string, std::st
                    make_schedule(options, run.train->num_batches(0)), run.checkpoints, loggers},
                   trainer_options(options, device), counting);
   trainer.set_data_fingerprint(run.data_fingerprint());
-  if (point) {
-    check_same_data(*point, run.data_fingerprint());
-    load_training_state(point->folder, *run.setup.draft, run.optimisers);
-    trainer.resume(*point);
-  }
+  if (point) trainer.resume(*point);
   trainer.run();
   report.already_trained = totals.tokens == 0;
   report.num_steps = trainer.position().global_step;

@@ -15,7 +15,7 @@ void check_one_of(const char* flag, const std::string& value, const std::vector<
 }
 
 void check_at_least(const char* flag, double value, double minimum) {
-  if (value < minimum) throw UsageError(fmt::format("--{}: expected at least {}, got {}", flag, minimum, value));
+  if (!(value >= minimum)) throw UsageError(fmt::format("--{}: expected at least {}, got {}", flag, minimum, value));
 }
 
 // Whether a flag that shapes the decoder differs from its default.
@@ -44,6 +44,7 @@ void check_train_options(const TrainOptions& options) {
   if (options.verifier_name_or_path.empty()) {
     throw UsageError("--verifier-name-or-path: expected the verifier's folder, got nothing");
   }
+  if (options.save_path.empty()) throw UsageError("--save-path: expected a folder, got nothing");
   check_one_of("on-missing", options.on_missing, {"generate", "raise", "warn", "skip"});
   check_one_of("hidden-states-backend", options.hidden_states_backend, {"file", "fp8"});
   check_one_of("loss-implementation", options.loss_implementation, {"fused", "eager"});
