@@ -21,7 +21,7 @@ done
 case $type in dflash|eagle3) ;; *) echo "quickstart.sh: --speculator-type: expected dflash or eagle3, found '$type'" >&2; exit 2 ;; esac
 
 out=${QUICKSTART_FOLDER:-$root/quickstart}
-prompts=${QUICKSTART_PROMPTS:-160}
+prompts=${QUICKSTART_PROMPTS:-240}
 held_out=${QUICKSTART_HELD_OUT:-16}
 tokens=${QUICKSTART_TOKENS:-160}
 
