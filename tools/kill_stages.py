@@ -203,7 +203,7 @@ def partial_problem(content, rows):
 # An epoch folder may be one of the states saved inside its epoch; it has all files, and they parse.
 def epoch_problem(name, found, whole):
     folder = name.rsplit("/", 1)[0]
-    needed = {"config.json", "model.safetensors", "training_state.json", "training_state.safetensors", "run.yaml"}
+    needed = {"config.json", "model.safetensors", "training_state.json", "training_state.tensors", "run.yaml"}
     missing = needed - {other.rsplit("/", 1)[1] for other in found if other.startswith(folder + "/")}
     if missing:
         return f"lacks {', '.join(sorted(missing))} beside it"

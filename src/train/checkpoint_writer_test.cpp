@@ -44,7 +44,16 @@ class CheckpointTest : public testing::Test {
 TEST_F(CheckpointTest, ServesInBf16AndResumesInFp32) {
   save(at(0, 5));
   EXPECT_EQ(TensorFile::open(path() / "0" / "model.safetensors").get("fc.weight").dtype, DType::kBF16);
-  EXPECT_EQ(TensorFile::open(path() / "0" / "training_state.safetensors").get("master.fc.weight").dtype, DType::kF32);
+  EXPECT_EQ(TensorFile::open(path() / "0" / "training_state.tensors").get("master.fc.weight").dtype, DType::kF32);
+}
+
+// vLLM takes every *.safetensors of a folder for weights and refuses what it does not know.
+TEST_F(CheckpointTest, OnlyTheModelIsASafetensorsFile) {
+  save(at(0, 5));
+  for (const auto& entry : fs::directory_iterator(path() / "0")) {
+    const fs::path name = entry.path().filename();
+    if (name.extension() == ".safetensors") EXPECT_EQ(name, "model.safetensors");
+  }
 }
 
 TEST_F(CheckpointTest, StateComesBackExactly) {
@@ -166,7 +175,7 @@ TEST_F(CheckpointTest, AStateOfAnotherVersionIsRefused) {
 
 TEST_F(CheckpointTest, ATruncatedStateIsRefused) {
   save(at(0, 5));
-  const auto file = path() / "0" / "training_state.safetensors";
+  const auto file = path() / "0" / "training_state.tensors";
   fs::resize_file(file, fs::file_size(file) - 8);
   EXPECT_THROW(load_training_state(path() / "0", draft_, optimisers_), DataError);
 }

@@ -74,7 +74,7 @@ TEST(Trainer, LeavesOneFolderPerEpochWithItsLinks) {
   const ScratchFolder folder;
   run_fake_training(folder.path(), {});
   for (const char* file :
-       {"model.safetensors", "training_state.json", "training_state.safetensors", "val_metrics.json", "run.yaml"}) {
+       {"model.safetensors", "training_state.json", "training_state.tensors", "val_metrics.json", "run.yaml"}) {
     EXPECT_TRUE(fs::exists(folder.path() / "0" / file)) << file;
     EXPECT_TRUE(fs::exists(folder.path() / "1" / file)) << file;
   }

@@ -14,7 +14,8 @@ namespace speculators {
 namespace {
 
 constexpr int64_t kVersion = 1;
-constexpr const char* kTensors = "training_state.safetensors";
+// A safetensors file by another name: vLLM reads every *.safetensors of a folder as weights.
+constexpr const char* kTensors = "training_state.tensors";
 constexpr const char* kCursor = "training_state.json";
 
 std::vector<NamedParameter> all_tensors(const std::vector<NamedParameter>& parameters, const Optimisers& optimisers) {

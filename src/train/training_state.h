@@ -1,4 +1,4 @@
-// What a killed run needs to go on with a bit-equal loss curve: fp32 masters and moments (training_state.safetensors)
+// What a killed run needs to go on with a bit-equal loss curve: fp32 masters and moments (training_state.tensors)
 // and the cursor (training_state.json). Source: reference algorithms.md 16; docs/formats/training_state.md.
 #pragma once
 

@@ -299,7 +299,7 @@ COMMANDS = [
         ["verifier", "data", "checkpoints"],
         {
             "checkpoints/0/training_state.json": "json",
-            "checkpoints/0/training_state.safetensors": "safetensors",
+            "checkpoints/0/training_state.tensors": "safetensors",
             "checkpoints/0/val_metrics.json": "json",
         },
         flips=12,
