@@ -1,8 +1,9 @@
 // Forward and backward of a training step at SmolLM2-135M's shape on random data: tokens a second, needed operations,
 // and the share of the machine's own matrix-product rate that is reached.
 //   train_step_benchmark [eagle3|dflash] [steps] [threads] [--plain] [--row=640] [--document=0] [--vocabulary=8192]
+//                        [--layers=2] [--block=8] [--anchors=128]
 // Rows of 640 tokens, documents of about 170 (0) or of a given length, 60 % supervised, draft vocabulary 8,192 of
-// 49,152. eagle3: 1 layer, 3 TTT steps, kl_div. dflash: 2 full layers, block 8, 128 anchors, ce with D-PACE.
+// 49,152. eagle3: 1 layer, 3 TTT steps, kl_div. dflash: full layers, ce with D-PACE; the last three options are its.
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -33,6 +34,7 @@ struct Settings {
   int num_steps = 10;
   bool plain_ops = false;
   int64_t row = 640, document = 0, draft_vocab = 8192;
+  int64_t num_layers = 2, block_size = 8, max_anchors = 128;  // dflash
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -113,12 +115,12 @@ std::unique_ptr<TrainableDraft> make_draft(const Settings& settings) {
     return make_trainable_eagle3(config, options, random_verifier(), vocabulary(settings.draft_vocab), 1);
   }
   DFlashConfig config;
-  config.layer = layer_config(2, "qwen3");
+  config.layer = layer_config(settings.num_layers, "qwen3");
   config.draft_vocab_size = settings.draft_vocab;
   config.aux_layer_ids = {2, 15, 27};
-  config.block_size = 8;
+  config.block_size = settings.block_size;
   DFlashTrainingOptions options;
-  options.max_anchors = 128;
+  options.max_anchors = settings.max_anchors;
   options.position_weight = PositionWeight::kDPace;
   options.loss = nn::parse_loss_spec("ce");
   options.plain_ops = settings.plain_ops;
@@ -202,6 +204,12 @@ Settings read_arguments(const std::vector<std::string>& arguments) {
       settings.document = value("--document=");
     } else if (argument.starts_with("--vocabulary=")) {
       settings.draft_vocab = value("--vocabulary=");
+    } else if (argument.starts_with("--layers=")) {
+      settings.num_layers = value("--layers=");
+    } else if (argument.starts_with("--block=")) {
+      settings.block_size = value("--block=");
+    } else if (argument.starts_with("--anchors=")) {
+      settings.max_anchors = value("--anchors=");
     } else if (++place == 1) {
       settings.algorithm = argument;
     } else if (place == 2) {

@@ -183,7 +183,7 @@ def differences(whole, found):
 
 
 def parse(name, content):
-    if name.endswith(".safetensors"):
+    if name.endswith((".safetensors", ".tensors")):
         size = struct.unpack("<Q", content[:8])[0]
         header = json.loads(content[8:8 + size])
         header.pop("__metadata__", None)

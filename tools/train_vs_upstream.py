@@ -1,8 +1,11 @@
 """Times one training step (forward and backward, fp32, CPU) of upstream speculators 0.9.0 and of ours, in turns, on rows of
-the same make: SmolLM2-135M's shape, rows of 640 tokens in documents of 185, 160, 172 and 123, 60 % supervised, draft
-vocabulary 8,192 of 49,152; EAGLE-3 with 3 TTT steps, DFlash with 2 full layers, blocks of 8 and 128 anchors.
+the same make: SmolLM2-135M's shape, documents of 185, 160, 172 and 123 tokens over and over, 60 % supervised. Two shapes:
+  short       rows of 640, draft vocabulary 8,192 of 49,152; EAGLE-3 with 3 TTT steps, DFlash with 2 full layers, blocks of 8
+              and 128 anchors
+  quickstart  what quickstart.sh trains: rows of 2,048, draft vocabulary 3,072; EAGLE-3 with 3 TTT steps, DFlash with 1 full
+              layer, blocks of 5 and 384 anchors
 
-    python tools/train_vs_upstream.py build/benchmarks/train_step_benchmark [--threads 1] [--steps 4]
+    python tools/train_vs_upstream.py build/benchmarks/train_step_benchmark [--shape short] [--threads 1] [--steps 4]
 
 Needs torch, transformers, speculators==0.9.0. Prints tokens a second of wall and of CPU time (the second is the one to trust
 on a busy machine) and the ratio. Upstream runs as it must on a CPU: sdpa attention, eager losses.
@@ -12,6 +15,7 @@ import os
 import re
 import subprocess
 import time
+from dataclasses import dataclass
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import torch
@@ -24,8 +28,19 @@ from speculators.models.eagle3 import Eagle3SpeculatorConfig
 from speculators.models.eagle3.core import Eagle3DraftModel
 from speculators.proposals.greedy import GreedyTokenProposalConfig
 
-D, VERIFIER_VOCAB, DRAFT_VOCAB, AUX, LENGTHS = 576, 49152, 8192, 3, (185, 160, 172, 123)
-ROW = sum(LENGTHS)
+D, VERIFIER_VOCAB, AUX, LENGTHS = 576, 49152, 3, (185, 160, 172, 123)
+
+
+@dataclass(frozen=True)
+class Shape:
+    row: int
+    vocabulary: int
+    layers: int  # these three: DFlash
+    block: int
+    anchors: int
+
+
+SHAPES = {"short": Shape(640, 8192, 2, 8, 128), "quickstart": Shape(2048, 3072, 1, 5, 384)}
 
 
 def layers(cls, count):
@@ -38,47 +53,51 @@ def layers(cls, count):
     return config
 
 
-def common(algorithm, tokens):
-    return dict(draft_vocab_size=DRAFT_VOCAB, speculators_config=SpeculatorsConfig(
+def common(shape, algorithm, tokens):
+    return dict(draft_vocab_size=shape.vocabulary, speculators_config=SpeculatorsConfig(
         algorithm=algorithm, default_proposal_method="greedy",
         proposal_methods=[GreedyTokenProposalConfig(speculative_tokens=tokens)],
         verifier=VerifierConfig(name_or_path=None, architectures=["LlamaForCausalLM"])))
 
 
-def upstream_model(algorithm):
+def upstream_model(shape, algorithm):
     if algorithm == "eagle3":
         config = Eagle3SpeculatorConfig(
             transformer_layer_config=layers(LlamaConfig, 1), eagle_aux_hidden_state_layer_ids=[2, 15, 27],
-            norm_before_residual=True, norm_before_fc=True, norm_output=True, **common("eagle3", 3))
+            norm_before_residual=True, norm_before_fc=True, norm_output=True, **common(shape, "eagle3", 3))
         model, call = Eagle3DraftModel(config), dict(ttt_steps=3, loss_config=resolve_loss_config("kl_div", "eager"))
     else:
         config = DFlashSpeculatorConfig(
-            transformer_layer_config=layers(Qwen3Config, 2), aux_hidden_state_layer_ids=[2, 15, 27], block_size=8,
-            mask_token_id=0, **common("dflash", 7))
+            transformer_layer_config=layers(Qwen3Config, shape.layers), aux_hidden_state_layer_ids=[2, 15, 27],
+            block_size=shape.block, mask_token_id=0, **common(shape, "dflash", shape.block - 1))
         model = DFlashDraftModel(config)
-        call = dict(max_anchors=128, per_position_loss_weight="dpace", loss_config=resolve_loss_config("ce", "eager"))
+        call = dict(max_anchors=shape.anchors, per_position_loss_weight="dpace", loss_config=resolve_loss_config("ce", "eager"))
     t2d = torch.zeros(VERIFIER_VOCAB, dtype=torch.bool)
-    t2d[torch.arange(DRAFT_VOCAB) * 6] = True
+    stride = VERIFIER_VOCAB // shape.vocabulary
+    t2d[torch.arange(shape.vocabulary) * stride] = True
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.isnan().any():
                 parameter.normal_(0, 0.1)
             if name == "verifier_norm.weight":
                 parameter.fill_(1.0)
-    model.load_vocab_mappings(t2d, torch.arange(DRAFT_VOCAB) * 5)
+    model.load_vocab_mappings(t2d, torch.arange(shape.vocabulary) * (stride - 1))
     return model.float().train(), call
 
 
-def random_batch():
+def random_batch(shape):
     mask, positions, documents = [], [], []
-    for i, length in enumerate(LENGTHS):
+    for i in range(shape.row):
+        length = min(LENGTHS[i % len(LENGTHS)], shape.row - len(mask))
+        if length == 0:
+            break
         prompt = length * 2 // 5
         mask += [0] * prompt + [1] * (length - prompt)
         positions += range(length)
         documents += [i] * length
     row = lambda values: torch.tensor(values)[None]
-    return dict(input_ids=torch.randint(VERIFIER_VOCAB, (1, ROW)), hidden_states=torch.randn(1, ROW, AUX * D),
-                verifier_last_hidden_states=torch.randn(1, ROW, D), loss_mask=row(mask), position_ids=row(positions),
+    return dict(input_ids=torch.randint(VERIFIER_VOCAB, (1, shape.row)), hidden_states=torch.randn(1, shape.row, AUX * D),
+                verifier_last_hidden_states=torch.randn(1, shape.row, D), loss_mask=row(mask), position_ids=row(positions),
                 document_ids=row(documents))
 
 
@@ -90,8 +109,9 @@ def upstream_step(model, call, batch):
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def our_best(program, algorithm, steps, threads):
-    text = subprocess.run([program, algorithm, str(steps), str(threads)], check=True, capture_output=True, text=True,
+def our_best(shape, program, algorithm, steps, threads):
+    text = subprocess.run([program, algorithm, str(steps), str(threads), f"--row={shape.row}", f"--vocabulary={shape.vocabulary}",
+                           f"--layers={shape.layers}", f"--block={shape.block}", f"--anchors={shape.anchors}"], check=True, capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": str(threads)}).stdout
     found = re.search(r"best: (\d+) ms .*cpu (\d+)\)", text)
     return int(found[1]) / 1e3, int(found[2]) / 1e3
@@ -102,21 +122,23 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--shape", choices=SHAPES, default="short")
     arguments = parser.parse_args()
+    shape = SHAPES[arguments.shape]
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
     for algorithm in ("eagle3", "dflash"):
-        model, call = upstream_model(algorithm)
-        batch = random_batch()
+        model, call = upstream_model(shape, algorithm)
+        batch = random_batch(shape)
         upstream_step(model, call, batch)
         theirs, ours = [], []
         for _ in range(2):  # in turns, so that both see the same machine
             theirs += [upstream_step(model, call, batch) for _ in range(arguments.steps)]
-            ours.append(our_best(arguments.program, algorithm, arguments.steps, arguments.threads))
+            ours.append(our_best(shape, arguments.program, algorithm, arguments.steps, arguments.threads))
         wall, cpu = (min(t[i] for t in theirs) for i in (0, 1))
         our_wall, our_cpu = (min(t[i] for t in ours) for i in (0, 1))
-        print(f"{algorithm}: upstream {ROW / wall:.0f} tokens/s ({ROW / cpu:.0f} a CPU-second), "
-              f"ours {ROW / our_wall:.0f} ({ROW / our_cpu:.0f}); ratio {wall / our_wall:.2f} (CPU {cpu / our_cpu:.2f})", flush=True)
+        print(f"{algorithm}: upstream {shape.row / wall:.0f} tokens/s ({shape.row / cpu:.0f} a CPU-second), "
+              f"ours {shape.row / our_wall:.0f} ({shape.row / our_cpu:.0f}); ratio {wall / our_wall:.2f} (CPU {cpu / our_cpu:.2f})", flush=True)
 
 
 if __name__ == "__main__":
