@@ -12,6 +12,11 @@ namespace speculators {
 void* allocate_aligned(size_t num_bytes);
 void free_aligned(void* pointer);
 
+// The same for data that lives long, such as weights: arrays too small for huge pages of their own lie side by side in
+// large blocks. A block returns to the system when the last array in it is freed. Thread-safe.
+void* allocate_side_by_side(size_t num_bytes);
+void free_side_by_side(void* pointer);
+
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
@@ -28,6 +33,23 @@ struct AlignedAllocator {
 
 template <class T>
 using AlignedVector = std::vector<T, AlignedAllocator<T>>;
+
+template <class T>
+struct WeightAllocator {
+  using value_type = T;
+  WeightAllocator() = default;
+  template <class U>
+  WeightAllocator(const WeightAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(allocate_side_by_side(count * sizeof(T))); }
+  void deallocate(T* pointer, size_t) { free_side_by_side(pointer); }
+  template <class U>
+  bool operator==(const WeightAllocator<U>&) const {
+    return true;
+  }
+};
+
+template <class T>
+using WeightVector = std::vector<T, WeightAllocator<T>>;
 
 struct AlignedDelete {
   void operator()(void* pointer) const { free_aligned(pointer); }

@@ -25,14 +25,13 @@ struct LinearTiles {
     return rows == 1 ? 6 : rows == 2 ? 3 : rows == 3 ? 2 : 1;
   }
 
-  // Weights to fetch while a tile is computed: `num_streams` runs of memory, `stream_stride` bytes apart, and of each
-  // `bytes_per_step` for every kUnroll inputs.
+  // Weights to fetch while a tile is computed: the lines of a region of memory.
   struct Prefetch {
-    const char* next = nullptr;
-    int64_t bytes_per_step = 0;
-    int64_t stream_stride = 0;
-    int64_t num_streams = 0;
+    const char* begin = nullptr;
+    int64_t num_bytes = 0;
   };
+  static constexpr int64_t kLine = 64;
+  static constexpr int64_t kStepBytes = kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16));
 
   // Where the inputs of R rows lie: a pointer for every third row, since one stride register serves base, base + stride
   // and base + 2 stride.
@@ -95,12 +94,33 @@ struct LinearTiles {
     for (int64_t j = 0; j < product.num_outputs - output; ++j) y[j] = padded[j];
   }
 
-  static inline __attribute__((always_inline)) void fetch_step(Prefetch& prefetch) {
-    for (int64_t stream = 0; stream < prefetch.num_streams; ++stream) {
-      const char* start = prefetch.next + stream * prefetch.stream_stride;
-      for (int64_t ahead = 0; ahead < prefetch.bytes_per_step; ahead += 64) T::prefetch(start + ahead);
+  // One run of kUnroll inputs after the other; of each of P streams `F` lines are fetched in a run, evenly between the
+  // multiply-adds, since a burst of prefetches fills the queue of misses and is dropped.
+  template <int R, int P, int F>
+  static inline __attribute__((always_inline)) void steps(V (&sums)[R][P][2], Inputs<R>& inputs,
+                                                          const Bf16* (&panels)[P], const float* end,
+                                                          Prefetch prefetch) {
+    [[maybe_unused]] const int64_t stream = prefetch.num_bytes / P;
+    [[maybe_unused]] int64_t pace = 0;
+    [[maybe_unused]] const char* next = prefetch.begin;
+    if constexpr (F > 0) {
+      pace = stream * kUnroll / ((end - inputs.bases[0]) * F);
+      if (pace > kLine) pace = kLine;
     }
-    prefetch.next += prefetch.bytes_per_step;
+    for (const float* last = end - (kUnroll - 1); inputs.bases[0] < last;) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kUnroll; ++i) {
+        if constexpr (F > 0) {
+          if (i % (kUnroll / F) == 0) {
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p) T::prefetch(next + p * stream);
+            next += pace;
+          }
+        }
+        step<R, P>(sums, inputs, panels, i);
+      }
+      advance<R, P>(inputs, panels, kUnroll);
+    }
   }
 
   template <int R, int P>
@@ -122,11 +142,13 @@ struct LinearTiles {
     }
     Inputs<R> inputs(x, num_inputs);
     const float* const end = x + num_inputs;
-    for (const float* last = end - (kUnroll - 1); inputs.bases[0] < last;) {
-      fetch_step(prefetch);
-#pragma GCC unroll 8
-      for (int i = 0; i < kUnroll; ++i) step<R, P>(sums, inputs, panels, i);
-      advance<R, P>(inputs, panels, kUnroll);
+    constexpr int kFull = kStepBytes / kLine;
+    if (prefetch.num_bytes == 0) {
+      steps<R, P, 0>(sums, inputs, panels, end, prefetch);
+    } else if (prefetch.num_bytes * 2 <= P * panel_size * static_cast<int64_t>(sizeof(Bf16))) {
+      steps<R, P, kFull / 2>(sums, inputs, panels, end, prefetch);
+    } else {
+      steps<R, P, kFull>(sums, inputs, panels, end, prefetch);
     }
     while (inputs.bases[0] < end) {
       step<R, P>(sums, inputs, panels, 0);
@@ -163,18 +185,15 @@ struct LinearTiles {
     int smallest() const { return static_cast<int>(num_rows / count); }
   };
 
-  // What a block of rows fetches of the next panels [begin, end) while it works. One row leaves it to the processor,
-  // which follows the tile's streams best alone; one block fetches all panels side by side; several blocks share the
-  // fetching.
+  // What a block of rows fetches of the next panels [begin, end) while it works: its share of them. One row leaves it
+  // to the processor, which follows the tile's streams best alone.
   static Prefetch plan_prefetch(const LinearProduct& product, int64_t begin, int64_t end, int64_t block,
                                 Blocks blocks) {
     if (blocks.num_rows == 1) return {};
-    constexpr int64_t kStepBytes = kUnroll * kWidth * static_cast<int64_t>(sizeof(Bf16));
     const int64_t panel_bytes = product.num_inputs * kWidth * static_cast<int64_t>(sizeof(Bf16));
     const char* next = reinterpret_cast<const char*>(product.panels) + begin * panel_bytes;
-    if (blocks.count == 1) return {next, kStepBytes, panel_bytes, end - begin};
-    const int64_t bytes = (end - begin) * panel_bytes;
-    return {next + bytes * block / blocks.count, (end - begin) * kStepBytes / blocks.count, 0, 1};
+    const int64_t num_bytes = (end - begin) * panel_bytes;
+    return {next + num_bytes * block / blocks.count, num_bytes / blocks.count};
   }
 
   static void multiply(const LinearProduct& product, const LinearRange& range) {

@@ -40,8 +40,8 @@ class PackedLinear {
  private:
   int64_t num_inputs_ = 0, num_outputs_ = 0;
   const LinearKernels* kernels_ = nullptr;  // of the instruction set that the panels were laid out for
-  AlignedVector<Bf16> panels_;
-  AlignedVector<float> bias_;
+  WeightVector<Bf16> panels_;
+  WeightVector<float> bias_;
 };
 
 // Stacks weights with the same inputs into one product (q, k, v; gate, up): one pass over x, one parallel region.
