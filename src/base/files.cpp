@@ -129,14 +129,6 @@ void make_folders(const fs::path& path) {
   if (error) throw DataError(fmt::format("{}: cannot create the folder: {}", path.string(), error.message()));
 }
 
-void remove_temporaries(const fs::path& folder) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with('.') && name.find(".tmp-") != std::string::npos) fs::remove_all(entry.path(), error);
-  }
-}
-
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail(path, "open");

@@ -43,9 +43,6 @@ void write_folder(const fs::path& path, const std::function<void(const fs::path&
 
 void make_folders(const fs::path& path);
 
-// Removes what a killed run may have left: names of the form `.<name>.tmp-<pid>` in `folder`.
-void remove_temporaries(const fs::path& folder);
-
 // A read-only memory map of a whole file. Movable; the bytes live as long as the map.
 class MappedFile {
  public:

@@ -40,6 +40,16 @@ TEST_F(Leftovers, OfARunningProcessStay) {
   EXPECT_TRUE(fs::exists(file));
 }
 
+TEST_F(Leftovers, OfEveryNameInAFolderGo) {
+  const std::string process = ended_process();
+  write_file(folder_ / (".a.jsonl.tmp-" + process), "half");
+  write_file(folder_ / (".b.jsonl.tmp-" + process), "half");
+  write_file(folder_ / "b.jsonl", "whole");
+  write_file(folder_ / (".c.jsonl.tmp-" + std::to_string(::getppid())), "in work");
+  remove_leftovers_in(folder_);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 2);
+}
+
 TEST_F(Leftovers, OtherNamesStay) {
   const std::string process = ended_process();
   for (const char* name : {".b.jsonl.tmp-", "a.jsonl.tmp-", ".a.jsonl.tmp-x"}) {

@@ -16,6 +16,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress();
+  // A better estimate of the whole than the one given at first.
+  void expect(int64_t total) { total_ = total; }
   // `note` is shown after the figures ("loss 1.23").
   void advance(int64_t count, const std::string& note = "");
 

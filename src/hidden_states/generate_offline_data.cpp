@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/leftovers.h"
 #include "checkpoint/safetensors.h"
 #include "data/arrow_dataset.h"
 
@@ -121,7 +122,7 @@ GenerateOfflineDataReport generate_offline_data(const GenerateOfflineDataOptions
   const auto verifier = load_verifier(options.model);
   make_folders(folder);
   // Other machines may be writing here at this moment.
-  if (options.world_size == 1) remove_temporaries(folder);
+  if (options.world_size == 1) remove_leftovers_in(folder);
   if (!claimed) write_json(folder / kManifest, manifest);
   const CaptureOptions capture_options{.layer_ids = report.layer_ids,
                                        .batch_tokens = options.batch_tokens,

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/leftovers.h"
 #include "base/progress.h"
 #include "data/conversation.h"
 #include "hidden_states/hidden_states.h"
@@ -300,7 +301,7 @@ RegenerateReport regenerate(const RegenerateOptions& options) {
   Regenerator regenerator(options, *verifier);  // reads the rest of the model: nothing is written before
   RegeneratedRows rows(outfile, settings_line(options), options.overwrite);
   const OutputFolder states(options.hidden_states);
-  if (options.hidden_states) remove_temporaries(*options.hidden_states);
+  if (options.hidden_states) remove_leftovers_in(*options.hidden_states);
   RegenerateReport report = regenerator.run(std::move(conversations), rows);
   report.num_failed = static_cast<int64_t>(rows.errors().size());
   if (report.num_failed > 0 && report.num_failed == report.num_conversations) {

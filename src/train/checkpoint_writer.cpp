@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/leftovers.h"
 
 namespace speculators {
 namespace {
@@ -162,7 +163,7 @@ void CheckpointWriter::save_plain() {
 std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {
   if (!fs::is_directory(save_path)) return std::nullopt;
   restore_moved_aside(save_path);
-  remove_temporaries(save_path);
+  remove_leftovers_in(save_path);
   std::vector<std::string> names = {CheckpointWriter::kLast, CheckpointWriter::kInterrupted};
   const auto epochs = epochs_in(save_path);
   for (const int64_t epoch : epochs) names.push_back(std::to_string(epoch));
@@ -170,7 +171,7 @@ std::optional<ResumePoint> find_resume_point(const fs::path& save_path) {
   std::optional<ResumePoint> newest;
   for (const std::string& name : names) {
     const fs::path folder = save_path / name;
-    remove_temporaries(folder);
+    remove_leftovers_in(folder);
     if (!has_training_state(folder)) continue;
     ResumePoint point{folder, read_training_position(folder)};
     const std::optional<double> loss = find_loss(folder);

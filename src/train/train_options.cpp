@@ -54,6 +54,9 @@ void check_train_options(const TrainOptions& options) {
   if (options.hidden_states_dtype)
     check_one_of("hidden-states-dtype", *options.hidden_states_dtype, {"float32", "bfloat16"});
   check_at_least("total-seq-len", static_cast<double>(options.total_seq_len), 2);
+  if (constexpr int64_t kMost = 1'000'000'000; options.epochs < 1 || options.epochs > kMost) {
+    throw UsageError(fmt::format("--epochs: expected 1 to {}, got {}", kMost, options.epochs));
+  }
   check_at_least("num-workers", static_cast<double>(options.num_workers), 0);
   check_at_least("prefetch-factor", static_cast<double>(options.prefetch_factor), 1);
   check_at_least("num-threads", static_cast<double>(options.num_threads), 0);

@@ -103,8 +103,10 @@ void Trainer::keep_resumed(double loss) {
 void Trainer::run() {
   Progress progress("training", std::max<int64_t>(0, parts_.schedule.total_steps - position_.global_step), "steps");
   show_progress_ = [&](const StepReport& report) { progress.advance(1, progress_note(report)); };
+  const int64_t first_step = position_.global_step;
   while (!finished()) {
     batches_in_epoch_ = parts_.train.num_batches(position_.epoch);
+    progress.expect(expected_steps() - first_step);
     parts_.train.start(position_.epoch, position_.next_batch);
     for (auto rows = next_rows(); !rows.empty(); rows = next_rows()) {
       StepReport report = forward_and_backward(rows);
@@ -231,11 +233,21 @@ void Trainer::keep_if_best(const Metrics& validation, bool is_best) {
   parts_.checkpoints.keep_only(position_.epoch);
 }
 
+int64_t Trainer::steps_in_epoch() const {
+  return (batches_in_epoch_ + options_.gradient_accumulation - 1) / options_.gradient_accumulation;
+}
+
+// Of the whole run, as far as this epoch tells: epochs pack differently.
+int64_t Trainer::expected_steps() const {
+  const int64_t left = steps_in_epoch() * (options_.epochs - position_.epoch) - position_.local_step;
+  const int64_t steps = position_.global_step + left;
+  return options_.max_steps ? std::min(steps, *options_.max_steps) : steps;
+}
+
 // Several checkpoints per epoch; none when the epoch's own is near.
 void Trainer::save_inside_epoch() {
   if (options_.checkpoint_freq >= 1 || options_.save_best) return;
-  const int64_t accumulation = options_.gradient_accumulation;
-  const int64_t steps = (batches_in_epoch_ + accumulation - 1) / accumulation;
+  const int64_t steps = steps_in_epoch();
   const int64_t interval = std::max<int64_t>(1, round_half_even(static_cast<double>(steps) * options_.checkpoint_freq));
   const int64_t left = steps - position_.local_step;
   const bool near_end = static_cast<double>(left) < 0.25 * static_cast<double>(interval);

@@ -82,6 +82,8 @@ class Trainer {
   void save_inside_epoch();
   void stop_if_asked();
   void finish_epoch();
+  int64_t steps_in_epoch() const;
+  int64_t expected_steps() const;
   bool is_epoch_due() const;
   void save_epoch(const Metrics& validation);
   void keep_resumed(double loss);
