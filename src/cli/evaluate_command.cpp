@@ -33,6 +33,8 @@ struct EvaluateCommand {
     option("limit-per-kind", limit_per_kind, "at most this many prompts of each kind; 0: all");
     option("max-tokens", evaluation.max_tokens, "longest answer");
     option("num-speculative-tokens", evaluation.proposal_length, "proposal length; -1: as trained");
+    option("min-confidence", evaluation.min_confidence,
+           "a proposal ends where its estimated chance of being accepted falls below this; 0: never");
     option("concurrency", evaluation.concurrency, "users at once");
     option("temperature", evaluation.sampling.temperature, "0: greedy, and answers are compared");
     option("top-k", evaluation.sampling.top_k, "sample among this many; 0: all");
@@ -95,6 +97,8 @@ struct EvaluateCommand {
     if (prompts.empty()) throw UsageError("--prompts: expected a .jsonl or .json file");
     if (evaluation.max_tokens < 1)
       throw UsageError(fmt::format("--max-tokens: expected at least 1, found {}", evaluation.max_tokens));
+    if (!(evaluation.min_confidence >= 0 && evaluation.min_confidence <= 1))
+      throw UsageError(fmt::format("--min-confidence: expected 0 to 1, found {}", evaluation.min_confidence));
     if (evaluation.concurrency < 1)
       throw UsageError(fmt::format("--concurrency: expected at least 1, found {}", evaluation.concurrency));
     try {

@@ -35,6 +35,7 @@ struct Finished {
 // One sequence's part of one round, for observers.
 struct RoundRecord {
   int64_t request_id = 0;
+  bool asked = false;  // the draft was asked for a proposal; it may have declined
   int64_t num_proposed = 0;
   int64_t num_accepted = 0;         // those behind a stop token are counted, as vLLM does
   std::span<const int32_t> tokens;  // what the answer gained
@@ -51,6 +52,7 @@ struct RoundTimes {
 
 struct EngineOptions {
   int64_t proposal_length = -1;           // K; -1: as the speculator was trained; 0: plain
+  double min_confidence = 0;              // where proposals end early (ProposalRequest); 0: never
   int64_t max_sequences = 8;              // running at once; the rest waits
   int64_t prefill_chunk = 512;            // prompt rows per pass
   std::vector<int64_t> hidden_layer_ids;  // for keep_hidden_states

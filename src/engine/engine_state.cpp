@@ -82,6 +82,7 @@ void Engine::State::propose(std::vector<Turn>& turns) {
     if (turn.num_prompt_rows > 0 || sequence.answered() || proposal_length(sequence) == 0) continue;
     if (sequence.draft == nullptr) sequence.draft = proposer->make_sequence();
     const bool greedy = is_greedy(sequence.request.sampling);
+    turn.asked = true;
     asking.push_back(&turn);
     proposal_requests.push_back(
         {.sequence = sequence.draft.get(),
@@ -90,7 +91,8 @@ void Engine::State::propose(std::vector<Turn>& turns) {
          .aux = sequence.aux,
          .num_tokens = proposal_length(sequence),
          .temperature = greedy ? 0.0f : static_cast<float>(sequence.request.sampling.temperature),
-         .random = &sequence.random});
+         .random = &sequence.random,
+         .min_confidence = static_cast<float>(options.min_confidence)});
   }
   if (asking.empty()) return;
   std::vector<Proposal> proposals = proposer->propose(proposal_requests);
@@ -197,6 +199,7 @@ RoundRecord Engine::State::append(Turn& turn, const Accepted& accepted, std::spa
   }
 
   RoundRecord record{.request_id = sequence.request.id,
+                     .asked = turn.asked,
                      .num_proposed = static_cast<int64_t>(turn.proposal.tokens.size()),
                      .num_accepted = accepted.num_accepted,
                      .tokens = std::span(sequence.tokens).last(num_gained),

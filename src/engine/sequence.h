@@ -41,6 +41,7 @@ struct Sequence {
 struct Turn {
   Sequence* sequence = nullptr;
   int64_t num_prompt_rows = 0;  // > 0: this part of its prompt
+  bool asked = false;           // the draft was asked for a proposal
   Proposal proposal;            // else the proposal; empty for plain decoding
   int64_t kv_before = 0;        // cached tokens before the pass
   int64_t first_row = 0;        // of this sequence in the batch

@@ -16,13 +16,17 @@ void grow(std::vector<int64_t>& counts, int64_t size) {
 }  // namespace
 
 void AcceptanceReport::add(const RoundRecord& record) {
-  if (record.num_proposed == 0) return;
+  if (!record.asked) return;
   ++num_rounds;
   num_proposed += record.num_proposed;
   num_accepted += record.num_accepted;
   grow(proposed_at, record.num_proposed);
+  grow(reached_at, record.num_proposed);
   grow(accepted_at, record.num_proposed);
-  for (int64_t i = 0; i < record.num_proposed; ++i) ++proposed_at[static_cast<size_t>(i)];
+  for (int64_t i = 0; i < record.num_proposed; ++i) {
+    ++proposed_at[static_cast<size_t>(i)];
+    reached_at[static_cast<size_t>(i)] += i <= record.num_accepted;
+  }
   for (int64_t i = 0; i < record.num_accepted; ++i) ++accepted_at[static_cast<size_t>(i)];
 }
 
@@ -31,8 +35,10 @@ void AcceptanceReport::add(const AcceptanceReport& other) {
   num_proposed += other.num_proposed;
   num_accepted += other.num_accepted;
   grow(proposed_at, static_cast<int64_t>(other.proposed_at.size()));
+  grow(reached_at, static_cast<int64_t>(other.reached_at.size()));
   grow(accepted_at, static_cast<int64_t>(other.accepted_at.size()));
   for (size_t i = 0; i < other.proposed_at.size(); ++i) proposed_at[i] += other.proposed_at[i];
+  for (size_t i = 0; i < other.reached_at.size(); ++i) reached_at[i] += other.reached_at[i];
   for (size_t i = 0; i < other.accepted_at.size(); ++i) accepted_at[i] += other.accepted_at[i];
 }
 
@@ -40,14 +46,10 @@ double AcceptanceReport::acceptance_length() const {
   return num_rounds == 0 ? 0.0 : 1.0 + ratio(num_accepted, num_rounds);
 }
 
-// Position i was reached by the rounds that accepted position i-1 and proposed at i; a round that stopped proposing
-// earlier (the answer's end) counts only where it proposed.
+// A round that stopped proposing earlier (the answer's end, too little confidence) counts only where it proposed.
 std::vector<double> AcceptanceReport::acceptance_rates() const {
   std::vector<double> rates;
-  for (size_t i = 0; i < accepted_at.size(); ++i) {
-    const int64_t reached = i == 0 ? proposed_at[0] : std::min(accepted_at[i - 1], proposed_at[i]);
-    rates.push_back(ratio(accepted_at[i], reached));
-  }
+  for (size_t i = 0; i < accepted_at.size(); ++i) rates.push_back(ratio(accepted_at[i], reached_at[i]));
   return rates;
 }
 

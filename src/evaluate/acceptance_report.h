@@ -12,9 +12,10 @@
 namespace speculators {
 
 struct AcceptanceReport {
-  int64_t num_rounds = 0;  // rounds that proposed something
+  int64_t num_rounds = 0;  // rounds whose draft was asked, those without a proposal (too little confidence) included
   int64_t num_proposed = 0, num_accepted = 0;
   std::vector<int64_t> proposed_at;  // [K] rounds whose proposal had a token at position i
+  std::vector<int64_t> reached_at;   // [K] of these, rounds that accepted every token before
   std::vector<int64_t> accepted_at;  // [K]
 
   void add(const RoundRecord& record);

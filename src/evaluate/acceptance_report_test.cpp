@@ -12,7 +12,7 @@ using ::testing::ElementsAre;
 AcceptanceReport report_of(std::initializer_list<std::pair<int, int>> proposed_and_accepted) {
   AcceptanceReport report;
   for (const auto& [proposed, accepted] : proposed_and_accepted) {
-    report.add(RoundRecord{.num_proposed = proposed, .num_accepted = accepted});
+    report.add(RoundRecord{.asked = true, .num_proposed = proposed, .num_accepted = accepted});
   }
   return report;
 }
@@ -28,7 +28,21 @@ TEST(AcceptanceReport, RatesAreConditional) {
               ElementsAre(DoubleEq(2.0 / 3), DoubleEq(0.5), DoubleEq(1)));
 }
 
-TEST(AcceptanceReport, PlainRoundsDoNotCount) { EXPECT_EQ(report_of({{0, 0}}).num_rounds, 0); }
+TEST(AcceptanceReport, ARoundThatStoppedProposingDoesNotLowerTheNextRate) {
+  // Position 1 was reached by the first round alone: the second accepted position 0 and stopped, the third did not.
+  EXPECT_THAT(report_of({{2, 2}, {1, 1}, {2, 0}}).acceptance_rates(), ElementsAre(DoubleEq(2.0 / 3), DoubleEq(1)));
+}
+
+TEST(AcceptanceReport, PlainRoundsDoNotCount) {
+  AcceptanceReport report;
+  report.add(RoundRecord{});
+  EXPECT_EQ(report.num_rounds, 0);
+}
+
+// Else a draft that rarely dares would look better than it is.
+TEST(AcceptanceReport, ARoundWhoseDraftDeclinedCountsInTheLength) {
+  EXPECT_DOUBLE_EQ(report_of({{0, 0}, {3, 2}}).acceptance_length(), 2);
+}
 
 TEST(AcceptanceReport, AddingReportsEqualsAddingRounds) {
   AcceptanceReport sum = report_of({{3, 2}});
@@ -36,6 +50,7 @@ TEST(AcceptanceReport, AddingReportsEqualsAddingRounds) {
   const AcceptanceReport whole = report_of({{3, 2}, {2, 2}, {3, 0}});
   EXPECT_EQ(sum.accepted_at, whole.accepted_at);
   EXPECT_EQ(sum.proposed_at, whole.proposed_at);
+  EXPECT_EQ(sum.reached_at, whole.reached_at);
   EXPECT_DOUBLE_EQ(sum.acceptance_length(), whole.acceptance_length());
 }
 

@@ -58,6 +58,7 @@ class Run {
   static EngineOptions engine_options(Proposer* proposer, const EvaluationOptions& options) {
     EngineOptions result;
     result.proposal_length = proposer ? options.proposal_length : 0;
+    result.min_confidence = options.min_confidence;
     result.max_sequences = options.concurrency;
     return result;
   }

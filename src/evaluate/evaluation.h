@@ -20,6 +20,7 @@ struct EvaluationPrompt {
 struct EvaluationOptions {
   int64_t max_tokens = 128;
   int64_t proposal_length = -1;  // -1: as trained
+  double min_confidence = 0.1;   // where proposals end early; 0: never
   int64_t concurrency = 1;       // users at once
   std::vector<int32_t> stop_token_ids;
   SamplingParams sampling;  // temperature 0: greedy answers are compared

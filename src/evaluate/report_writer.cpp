@@ -121,6 +121,7 @@ Json report_json(const EvaluationReport& report, const EvaluationSetting& settin
                {"checkpoint", setting.checkpoint},
                {"verifier", setting.verifier},
                {"proposal_length", setting.proposal_length},
+               {"min_confidence", setting.options.min_confidence},
                {"concurrency", setting.options.concurrency},
                {"max_tokens", setting.options.max_tokens},
                {"temperature", setting.options.sampling.temperature},
