@@ -4,7 +4,7 @@
 
 Each case is a folder with the config.json and model.safetensors that upstream's save_pretrained wrote, and
 expected.safetensors: `tokens` [T], `aux` [T, A*D] of one document, and for each n `logits.<n>` [K, V] and
-`draft.<n>` [K]: the proposal when rows 0 ... n-1 are verified and x_n is the newest token. EAGLE-3's chain feeds the draft's own argmax.
+`draft.<n>` [K], for DSpark also `chances.<n>` [K]: the proposal when rows 0 ... n-1 are verified and x_n is the newest token. EAGLE-3's chain feeds the draft's own argmax.
 `verifier` holds the embedding, head and final norm that the DFlash cases leave out. All arithmetic is fp32 over the
 bf16 weights on disk, so a product with fp32 sums reproduces it to about 1e-6.
 """
@@ -22,8 +22,12 @@ from speculators.config import SpeculatorsConfig, VerifierConfig
 from speculators.losses import resolve_loss_config
 from speculators.models.dflash import core as dflash_core
 from speculators.models.dflash.config import DFlashSpeculatorConfig
+from speculators.models.dspark import core as dspark_core
+from speculators.models.dspark.config import DSparkSpeculatorConfig
 from speculators.models.eagle3 import Eagle3SpeculatorConfig
 from speculators.models.eagle3.core import Eagle3DraftModel
+from speculators.models.peagle import core as peagle_core
+from speculators.models.peagle.config import PEagleSpeculatorConfig
 from speculators.proposals.greedy import GreedyTokenProposalConfig
 
 torch.set_num_threads(1)
@@ -114,6 +118,22 @@ def eagle3_proposal(model, n, num_tokens, reduced):
     return torch.stack(logits), torch.tensor(drafted)
 
 
+def peagle_proposal(model, n, num_tokens, reduced):
+    """Rows 0 ... n-1 and the whole chain of row n-1, whose slots lie behind the rows."""
+    size = n + num_tokens
+    anchors = torch.cat([torch.arange(size), torch.full((num_tokens - 1,), n - 1)])
+    depths = torch.cat([torch.zeros(size, dtype=torch.long), torch.arange(1, num_tokens)])
+    peagle_core.generate_cod_sample_indices = lambda **kwargs: (anchors, depths)
+    (slots,) = head_outputs(model, lambda: model(
+        hidden_states=torch.cat([AUX[:n], torch.zeros(num_tokens, A * D)])[None],
+        input_ids=torch.cat([TOKENS[1 : n + 1], torch.zeros(num_tokens, dtype=torch.long)])[None],
+        document_ids=torch.zeros(1, size, dtype=torch.long), loss_mask=torch.ones(1, size, dtype=torch.long),
+        verifier_last_hidden_states=torch.zeros(1, size, D), num_depths=num_tokens,
+        loss_config=resolve_loss_config("kl_div", "eager")))
+    logits = torch.cat([slots[n - 1 : n], slots[size:]])
+    return logits, to_verifier(logits.argmax(-1), reduced)
+
+
 def dflash_proposal(model, n, num_tokens, reduced):
     anchors = (torch.tensor([n]), torch.ones(1, dtype=torch.bool))
     dflash_core.select_anchors = lambda *args, **kwargs: anchors
@@ -126,11 +146,37 @@ def dflash_proposal(model, n, num_tokens, reduced):
     return logits, to_verifier(logits.argmax(-1), reduced)
 
 
+def dspark_proposal(model, n, num_tokens, reduced):
+    """The tokens drafted so far stand in their rows, so that teacher forcing feeds the Markov head with them. Also gives
+    the confidence head's chances."""
+    anchors = (torch.tensor([n]), torch.ones(1, dtype=torch.bool))
+    dflash_core.select_anchors = lambda *args, **kwargs: anchors
+    seen = {}
+
+    def remember(logits, targets, confidence_logits, *args, **kwargs):
+        seen.update(logits=logits[0], chances=confidence_logits[0].sigmoid())
+        return torch.zeros(()), {}
+
+    dspark_core.compute_metrics = remember
+    first = 0 if model.config.sample_from_anchor else 1
+    ids, drafted = TOKENS.clone(), []
+    for step in range(num_tokens):
+        with torch.no_grad():
+            model(hidden_states=AUX[None], input_ids=ids[None], loss_mask=torch.ones(1, T, dtype=torch.long),
+                  verifier_last_hidden_states=torch.zeros(1, T, D), document_ids=torch.zeros(1, T, dtype=torch.long),
+                  position_ids=torch.arange(T)[None], max_anchors=1)
+        drafted.append(int(to_verifier(seen["logits"][first + step].argmax(), reduced)))
+        ids[n + 1 + step] = drafted[-1]
+    block = slice(first, first + num_tokens)
+    return seen["logits"][block], torch.tensor(drafted), seen["chances"][block]
+
+
 def save(name, model, proposal, lengths, num_tokens, reduced):
     folder = OUT / name
     expected = {"tokens": TOKENS, "aux": AUX}
     for n in lengths:
-        expected[f"logits.{n}"], expected[f"draft.{n}"] = proposal(model, n, num_tokens, reduced)
+        found = proposal(model, n, num_tokens, reduced)
+        expected |= {f"{kind}.{n}": value for kind, value in zip(("logits", "draft", "chances"), found)}
     model.bfloat16().save_pretrained(folder)
     (folder / "config.py").unlink()  # a copy of upstream's source
     config = json.loads((folder / "config.json").read_text())
@@ -147,6 +193,14 @@ def eagle3(name, kind, types, reduced, layer_options={}, **options):
     save(name, fill(Eagle3DraftModel(config), reduced), eagle3_proposal, (1, 4, 12), 4, reduced)
 
 
+def peagle(name, kind, types, reduced, **options):
+    GENERATOR.manual_seed(len(name))  # whatever was drawn before
+    config = PEagleSpeculatorConfig(
+        transformer_layer_config=layers(kind, types), draft_vocab_size=V if reduced else VV, mask_token_id=7,
+        eagle_aux_hidden_state_layer_ids=AUX_IDS, speculators_config=speculators_config("peagle", 4), **options)
+    save(name, fill(peagle_core.PEagleDraftModel(config), reduced), peagle_proposal, (1, 4, 12), 4, reduced)
+
+
 def dflash(name, types, reduced, **options):
     config = DFlashSpeculatorConfig(
         transformer_layer_config=layers("qwen3", types), draft_vocab_size=V if reduced else VV, block_size=4,
@@ -154,6 +208,24 @@ def dflash(name, types, reduced, **options):
             "dflash", 4 if options.get("sample_from_anchor") else 3), **options)
     model = fill(dflash_core.DFlashDraftModel(config), reduced)
     save(name, model, dflash_proposal, (1, 4, 12), 4 if options.get("sample_from_anchor") else 3, reduced)
+
+
+def dspark(name, types, reduced, **options):
+    GENERATOR.manual_seed(len(name))  # whatever was drawn before
+    num_tokens = 4 if options.get("sample_from_anchor", True) else 3
+    config = DSparkSpeculatorConfig(
+        transformer_layer_config=layers("qwen3", types), draft_vocab_size=V if reduced else VV, block_size=4,
+        aux_hidden_state_layer_ids=AUX_IDS, mask_token_id=7, markov_rank=6,
+        speculators_config=speculators_config("dspark", num_tokens), **options)
+    save(name, fill(dspark_core.DSparkDraftModel(config), reduced), dspark_proposal, (1, 4, 12), num_tokens, reduced)
+
+
+def dspark_cases():
+    dspark("dspark_vanilla", [SLIDING, FULL], True)
+    dspark("dspark_gated_behind_anchor", [FULL], True, markov_head_type="gated", sample_from_anchor=False,
+           confidence_head_with_markov=False)
+    dspark("dspark_rnn_full_vocabulary", [SLIDING], False, markov_head_type="rnn")
+    dspark("dspark_rnn_behind_anchor", [SLIDING, FULL], True, markov_head_type="rnn", sample_from_anchor=False)
 
 
 def main():
@@ -172,6 +244,10 @@ def main():
     dflash("dflash_anchor_bidirectional_sliding", [SLIDING, SLIDING], True, sample_from_anchor=True,
            sliding_window_non_causal=True)
     dflash("dflash_full_vocabulary", [FULL], False)
+    peagle("peagle_llama", "llama", [FULL], True, norm_before_residual=True)
+    peagle("peagle_qwen3_two_layers", "qwen3", [SLIDING, FULL], False, norm_before_fc=True)
+    dspark_cases()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 
 goldens.json has, by case, the loss, all metrics, and the settings; <case>.safetensors has
     w.*  weights, verifier norm and head, t2d, d2t      b.*  the packed batch of one row
-    r.*  the anchors drawn (DFlash)                     g.*  the gradient of every trained parameter
+    r.*  the anchors (DFlash) or slots (P-EAGLE) drawn  g.*  the gradient of every trained parameter
 All in fp32, attention by torch's sdpa, losses by plain torch. Weights are noise (norms around 1), so that no term of a
 gradient hides behind a zero. Documents are packed by upstream's collate: three of them, the last cut by the row's end or
 followed by padding, with a hole in a mask, so chains and blocks do cross document ends as they do upstream.
@@ -22,9 +22,13 @@ from speculators.config import SpeculatorsConfig, VerifierConfig
 from speculators.losses import resolve_loss_config
 from speculators.models.dflash import core as dflash_core
 from speculators.models.dflash.config import DFlashSpeculatorConfig
+from speculators.models.dspark.config import DSparkSpeculatorConfig
+from speculators.models.dspark.core import DSparkDraftModel
 from speculators.models.eagle3 import Eagle3SpeculatorConfig
 from speculators.models.eagle3.core import Eagle3DraftModel
 from speculators.models.eagle3.data import shift_batch
+from speculators.models.peagle import core as peagle_core
+from speculators.models.peagle.config import PEagleSpeculatorConfig
 from speculators.proposals.greedy import GreedyTokenProposalConfig
 from speculators.train.data import CollateFn
 
@@ -121,6 +125,7 @@ def record(name, model, batch, call, drawn):
     layer = model.config.transformer_layer_config
     fields = json.loads(model.config.to_json_string(use_diff=False))
     losses = call.pop("loss_config")
+    call.pop("tv_loss_fn", None)
     CASES[name] = {
         "loss": loss.item(), "metrics": {k: float(torch.as_tensor(v).detach()) for k, v in metrics.items()},
         "call": {**call, "loss_config": {k: weight for k, (_, weight) in losses.items()}},
@@ -128,7 +133,7 @@ def record(name, model, batch, call, drawn):
         "head_dim": HEAD_DIM, "rms_norm_eps": EPS, "rope_parameters": dict(layer.rope_parameters),
         "hidden_act": layer.hidden_act, "attention_bias": bool(layer.attention_bias),
         "mlp_bias": bool(getattr(layer, "mlp_bias", False)),
-        "algorithm_config": {k: v for k, v in fields.items() if isinstance(v, (bool, int, list)) and k != "architectures"}}
+        "algorithm_config": {k: v for k, v in fields.items() if (isinstance(v, (bool, int, list)) and k != "architectures") or k == "markov_head_type"}}
     print(f"{name}: loss {loss.item():.6f}, {sum(t.numel() * t.element_size() for t in tensors.values()) // 1024} KB")
 
 
@@ -142,11 +147,41 @@ def eagle3(name, seed, layer, loss, reduced, documents, call=None, **fields):
            {"ttt_steps": 3, "ttt_step_loss_decay": 1.0, **(call or {}), "loss_config": resolve_loss_config(loss, "eager")}, {})
 
 
+def peagle(name, seed, layer, loss, reduced, documents, call, **fields):
+    num_aux = len(fields["eagle_aux_hidden_state_layer_ids"])
+    config = PEagleSpeculatorConfig(
+        transformer_layer_config=layer, draft_vocab_size=V if reduced else VV,
+        speculators_config=speculator("peagle", call["num_depths"]), **fields)
+    model = set_weights(peagle_core.PEagleDraftModel(config), seed, reduced)
+    batch = make_batch(seed + 1, *documents, num_aux=num_aux, row=26, transform=shift_batch)
+    drawn, generate = {}, peagle_core.generate_cod_sample_indices
+
+    def remember(*args, **kwargs):
+        anchors, depths = generate(*args, **kwargs)
+        drawn.update({"r.anchor_pos": anchors.clone(), "r.depth": depths.clone()})
+        return anchors, depths
+
+    peagle_core.generate_cod_sample_indices = remember
+    torch.manual_seed(seed)
+    record(name, model, batch, {**call, "loss_config": resolve_loss_config(loss, "eager")}, drawn)
+    peagle_core.generate_cod_sample_indices = generate
+    CASES[name]["torch_seed_before_forward"] = seed
+
+
 def dflash(name, seed, layer, loss, reduced, documents, call, **fields):
+    blocks("dflash", DFlashSpeculatorConfig, dflash_core.DFlashDraftModel, name, seed, layer, loss, reduced, documents, call, **fields)
+
+
+def dspark(name, seed, layer, loss, reduced, documents, call, **fields):
+    call["tv_loss_fn"] = resolve_loss_config("tv", "eager")["tv"][0]
+    blocks("dspark", DSparkSpeculatorConfig, DSparkDraftModel, name, seed, layer, loss, reduced, documents, call, **fields)
+
+
+def blocks(algorithm, config_class, model_class, name, seed, layer, loss, reduced, documents, call, **fields):
     num_aux = len(fields["aux_hidden_state_layer_ids"])
-    config = DFlashSpeculatorConfig(
-        transformer_layer_config=layer, draft_vocab_size=V if reduced else VV, speculators_config=speculator("dflash", 3), **fields)
-    model = set_weights(dflash_core.DFlashDraftModel(config), seed, reduced)
+    config = config_class(
+        transformer_layer_config=layer, draft_vocab_size=V if reduced else VV, speculators_config=speculator(algorithm, 3), **fields)
+    model = set_weights(model_class(config), seed, reduced)
     batch = make_batch(seed + 1, *documents, num_aux=num_aux, row=30, transform=None)
     drawn, select = {}, dflash_core.select_anchors
 
@@ -160,6 +195,18 @@ def dflash(name, seed, layer, loss, reduced, documents, call, **fields):
     record(name, model, batch, {"gamma": 3.0, **call, "loss_config": resolve_loss_config(loss, "eager")}, drawn)
     dflash_core.select_anchors = select
     CASES[name]["torch_seed_before_forward"] = seed
+
+
+def dspark_cases(cut, padded):
+    dspark("dspark_vanilla_full_dpace", 91, layers("qwen3", [FULL, SLIDING], window=4), "ce", False, padded,
+           {"max_anchors": 7, "per_position_loss_weight": "dpace", "dpace_alpha": 0.3, "confidence_head_alpha": 0.7},
+           block_size=4, aux_hidden_state_layer_ids=[1, 4], mask_token_id=1, markov_rank=5)
+    dspark("dspark_gated_no_confidence", 101, layers("qwen3", [FULL]), "jsd", True, padded,
+           {"max_anchors": 30, "confidence_head_alpha": 1.0}, block_size=5, aux_hidden_state_layer_ids=[3], mask_token_id=2,
+           markov_rank=3, markov_head_type="gated", enable_confidence_head=False)
+    dspark("dspark_rnn_behind_anchor", 111, layers("qwen3", [SLIDING], window=5), '{"kl_div": 0.5, "nla": 0.5}', True, cut,
+           {"max_anchors": 30, "confidence_head_alpha": 2.0}, block_size=4, aux_hidden_state_layer_ids=[2], mask_token_id=0,
+           sample_from_anchor=False, markov_rank=6, markov_head_type="rnn", confidence_head_with_markov=False)
 
 
 def main():
@@ -185,6 +232,19 @@ def main():
     dflash("dflash_anchor_one_layer", 61, layers("qwen3", [SLIDING], window=5, attention_bias=True), "kl_div", True, cut,
            {"max_anchors": 5}, block_size=4, aux_hidden_state_layer_ids=[2], mask_token_id=0, sample_from_anchor=True,
            sliding_window_non_causal=True)
+    # The first row is supervised: its chain has the anchor -1, which upstream looks up at the last row (a document's in
+    # the first case, padding in the second).
+    peagle("peagle_qwen3_3l_llama3_rope", 72,
+           layers("qwen3", [SLIDING, FULL, SLIDING], window=3, rope={
+               "rope_type": "llama3", "rope_theta": THETA, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 2.0,
+               "original_max_position_embeddings": 16}), '{"ce": 0.3, "tv": 0.7}', True, ((9, 7, 14), (0, 1, 4)),
+           {"num_depths": 5, "down_sample_ratio": 0.9, "down_sample_ratio_min": 0.6, "max_anchors": 512},
+           eagle_aux_hidden_state_layer_ids=[1, 4], mask_token_id=2, norm_before_residual=True, norm_before_fc=True)
+    peagle("peagle_frozen_embedding", 81, layers("llama", [FULL], attention_bias=True), "kl_div", False,
+           ((8, 5, 10), (0, 1, 5)),
+           {"num_depths": 4, "down_sample_ratio": 0.95, "down_sample_ratio_min": 0.2, "max_anchors": 13},
+           eagle_aux_hidden_state_layer_ids=[0, 2, 5], mask_token_id=1, fc_norm=True, embed_requires_grad=False)
+    dspark_cases(cut, padded)
     (OUT / "goldens.json").write_text(json.dumps(CASES, indent=1) + "\n")
 
 

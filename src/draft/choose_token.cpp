@@ -1,5 +1,7 @@
 #include "draft/choose_token.h"
 
+#include <cmath>
+
 #include "kernels/ops.h"
 
 namespace speculators {
@@ -34,6 +36,16 @@ int32_t choose_token(std::span<float> logits, const ProposalRequest& request,
   }
   proposal.tokens.push_back(draft_to_verifier.empty() ? static_cast<int32_t>(id) : draft_to_verifier[id]);
   return proposal.tokens.back();
+}
+
+bool is_unlikely(std::span<const float> logits, const ProposalRequest& request, float& chance) {
+  if (request.min_confidence <= 0) return false;
+  const float largest = logits[argmax(logits.data(), static_cast<int64_t>(logits.size()))];
+  const float inverse_temperature = request.temperature > 0 ? 1 / request.temperature : 1;
+  float sum = 0;
+  for (const float logit : logits) sum += std::exp((logit - largest) * inverse_temperature);
+  chance /= sum;
+  return chance < request.min_confidence;
 }
 
 }  // namespace speculators

@@ -13,4 +13,9 @@ namespace speculators {
 int32_t choose_token(std::span<float> logits, const ProposalRequest& request,
                      std::span<const int32_t> draft_to_verifier, Proposal& proposal);
 
+// Whether a proposal ends before the token that these logits [V] give (ProposalRequest::min_confidence). Multiplies
+// `chance`, 1 before the first token, by the largest probability of softmax(logits): about what the verifier accepts.
+// It hangs on the distribution alone, never on the token drawn from it, so rejection sampling stays exact.
+bool is_unlikely(std::span<const float> logits, const ProposalRequest& request, float& chance);
+
 }  // namespace speculators

@@ -63,5 +63,24 @@ TEST(ChooseToken, DrawsFromTheDistributionItReports) {
   EXPECT_LT(testing::g_test_score(counts, expected_probabilities(2)), testing::kRejectScore);
 }
 
+TEST(IsUnlikely, MultipliesTheLargestProbabilities) {
+  float chance = 0.5f;
+  const double largest = expected_probabilities(0.7)[1];
+  EXPECT_FALSE(is_unlikely(kLogits, {.temperature = 0.7f, .min_confidence = 0.1f}, chance));
+  EXPECT_NEAR(chance, 0.5 * largest, 1e-6);
+}
+
+TEST(IsUnlikely, TakesTemperatureOneWhereDraftingIsGreedy) {
+  float chance = 1;
+  EXPECT_FALSE(is_unlikely(kLogits, {.min_confidence = 0.4f}, chance));
+  EXPECT_NEAR(chance, expected_probabilities(1)[1], 1e-6);
+  EXPECT_TRUE(is_unlikely(kLogits, {.min_confidence = 0.4f}, chance));
+}
+
+TEST(IsUnlikely, NeverIsWithoutAThreshold) {
+  float chance = 1e-9f;
+  EXPECT_FALSE(is_unlikely(kLogits, {}, chance));
+}
+
 }  // namespace
 }  // namespace speculators

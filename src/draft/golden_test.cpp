@@ -33,7 +33,7 @@ class ProposerGolden : public ::testing::TestWithParam<std::tuple<Case, int64_t>
   }
 
   // The proposal of a sequence with `num_rows_` verified rows.
-  Proposal propose(float temperature, uint64_t seed) {
+  Proposal propose(float temperature, uint64_t seed, float min_confidence = 0) {
     const auto sequence = proposer_->make_sequence();
     std::mt19937_64 random(seed);
     const int64_t width = expected_.get("aux").shape[1];
@@ -44,6 +44,7 @@ class ProposerGolden : public ::testing::TestWithParam<std::tuple<Case, int64_t>
         .num_tokens = std::get<0>(GetParam()).num_tokens,
         .temperature = temperature,
         .random = &random,
+        .min_confidence = min_confidence,
     };
     return proposer_->propose({&request, 1}).at(0);
   }
@@ -78,18 +79,38 @@ TEST_P(ProposerGolden, ReportsUpstreamsDistributions) {
   EXPECT_THAT(proposal.probabilities, ::testing::Pointwise(::testing::FloatNear(3e-6f), expected));
 }
 
-INSTANTIATE_TEST_SUITE_P(Upstream, ProposerGolden,
-                         ::testing::Combine(::testing::Values(Case{"eagle3_llama", 4},
-                                                              Case{"eagle3_qwen3_two_layers", 4},
-                                                              Case{"eagle3_llama_bias_full_vocabulary", 4},
-                                                              Case{"dflash_causal_sliding_and_full", 3},
-                                                              Case{"dflash_anchor_bidirectional_sliding", 4},
-                                                              Case{"dflash_full_vocabulary", 3}),
-                                            ::testing::Values(1, 4, 12)),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param).name) + "_" +
-                                  std::to_string(std::get<1>(info.param));
-                         });
+// Upstream gives the chance of each slot when the tokens before it are drafted greedily.
+class ConfidenceGolden : public ProposerGolden {};
+
+TEST_P(ConfidenceGolden, ProposalsEndWhereUpstreamsChancesMultiplyToTooLittle) {
+  const std::vector<float> chances = to_floats(expected_.get("chances." + std::to_string(num_rows_)), "chances");
+  double product = 1;
+  for (size_t length = 0; length < chances.size(); ++length) {
+    product *= chances[length];
+    EXPECT_GT(propose(0, 0, static_cast<float>(product * 0.9999)).tokens.size(), length);
+    EXPECT_EQ(propose(0, 0, static_cast<float>(product * 1.0001)).tokens.size(), length);
+  }
+}
+
+std::string name_of_case(const ::testing::TestParamInfo<std::tuple<Case, int64_t>>& info) {
+  return std::string(std::get<0>(info.param).name) + "_" + std::to_string(std::get<1>(info.param));
+}
+
+const auto kDSparkCases =
+    ::testing::Combine(::testing::Values(Case{"dspark_vanilla", 4}, Case{"dspark_gated_behind_anchor", 3},
+                                         Case{"dspark_rnn_full_vocabulary", 4}, Case{"dspark_rnn_behind_anchor", 3}),
+                       ::testing::Values(1, 4, 12));
+INSTANTIATE_TEST_SUITE_P(DSpark, ProposerGolden, kDSparkCases, name_of_case);
+INSTANTIATE_TEST_SUITE_P(DSpark, ConfidenceGolden, kDSparkCases, name_of_case);
+INSTANTIATE_TEST_SUITE_P(
+    Upstream, ProposerGolden,
+    ::testing::Combine(::testing::Values(Case{"eagle3_llama", 4}, Case{"eagle3_qwen3_two_layers", 4},
+                                         Case{"eagle3_llama_bias_full_vocabulary", 4}, Case{"peagle_llama", 4},
+                                         Case{"peagle_qwen3_two_layers", 4}, Case{"dflash_causal_sliding_and_full", 3},
+                                         Case{"dflash_anchor_bidirectional_sliding", 4},
+                                         Case{"dflash_full_vocabulary", 3}),
+                       ::testing::Values(1, 4, 12)),
+    name_of_case);
 
 }  // namespace
 }  // namespace speculators

@@ -31,6 +31,9 @@ struct ProposalRequest {
   int64_t num_tokens = 0;             // K; 0 only feeds the rows
   float temperature = 0;              // 0: greedy, point masses; else sample and report probabilities
   std::mt19937_64* random = nullptr;  // the request's own generator; used only when temperature > 0
+  // A proposal ends before the first token whose estimated chance of being accepted, with all before it, is below this;
+  // the estimate (a confidence head's, else the draft's largest probability) never hangs on the token itself. 0: never.
+  float min_confidence = 0;
 };
 
 class Proposer {

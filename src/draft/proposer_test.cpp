@@ -6,7 +6,9 @@
 
 #include "base/errors.h"
 #include "draft/dflash/config.h"
+#include "draft/dspark/config.h"
 #include "draft/eagle3/config.h"
+#include "draft/peagle/config.h"
 #include "draft/speculator_for_test.h"
 
 namespace speculators {
@@ -32,6 +34,16 @@ Speculator eagle3(const std::string& kind, const std::vector<std::string>& types
   return testing::new_speculator("eagle3", config.layer, to_json(config), 3);
 }
 
+Speculator peagle(const std::string& kind, const std::vector<std::string>& types, bool norms) {
+  PEagleConfig config;
+  config.layer = testing::tiny_layers(kind, types);
+  config.draft_vocab_size = 12;
+  config.aux_layer_ids = {0, 2, 6};
+  config.norm_before_residual = config.norm_before_fc = norms;
+  config.mask_token_id = 3;
+  return testing::new_speculator("peagle", config.layer, to_json(config), 3);
+}
+
 Speculator dflash(const std::vector<std::string>& types, int64_t draft_vocab_size, bool from_anchor) {
   DFlashConfig config;
   config.layer = testing::tiny_layers("qwen3", types);
@@ -41,6 +53,19 @@ Speculator dflash(const std::vector<std::string>& types, int64_t draft_vocab_siz
   config.mask_token_id = 3;
   config.sample_from_anchor = from_anchor;
   return testing::new_speculator("dflash", config.layer, to_json(config), config.speculative_tokens());
+}
+
+Speculator dspark(const std::vector<std::string>& types, MarkovHeadType head, bool from_anchor) {
+  DSparkConfig config;
+  config.layer = testing::tiny_layers("qwen3", types);
+  config.draft_vocab_size = head == MarkovHeadType::kVanilla ? 40 : 12;
+  config.block_size = 5;
+  config.aux_layer_ids = {0, 2, 6};
+  config.mask_token_id = 3;
+  config.sample_from_anchor = from_anchor;
+  config.markov_rank = 6;
+  config.markov_head_type = head;
+  return testing::new_speculator("dspark", config.layer, to_json(config), config.speculative_tokens());
 }
 
 // A document of random tokens and aux states, told to a sequence row by row.
@@ -198,12 +223,18 @@ TEST_P(AnyProposer, NeedsAGeneratorToSample) {
   EXPECT_THAT([&] { proposer_->propose({&request, 1}); }, ThrowsMessage<ShapeError>(HasSubstr("random generator")));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, AnyProposer,
-                         ::testing::Values(Case{"eagle3_llama", [] { return eagle3("llama", kFull, true); }},
-                                           Case{"eagle3_qwen3_mixed", [] { return eagle3("qwen3", kMixed, false); }},
-                                           Case{"dflash_full", [] { return dflash(kFull, 40, true); }},
-                                           Case{"dflash_mixed", [] { return dflash(kMixed, 12, false); }}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, AnyProposer,
+    ::testing::Values(Case{"eagle3_llama", [] { return eagle3("llama", kFull, true); }},
+                      Case{"eagle3_qwen3_mixed", [] { return eagle3("qwen3", kMixed, false); }},
+                      Case{"peagle_llama", [] { return peagle("llama", kFull, true); }},
+                      Case{"peagle_qwen3_mixed", [] { return peagle("qwen3", kMixed, false); }},
+                      Case{"dflash_full", [] { return dflash(kFull, 40, true); }},
+                      Case{"dflash_mixed", [] { return dflash(kMixed, 12, false); }},
+                      Case{"dspark_vanilla", [] { return dspark(kFull, MarkovHeadType::kVanilla, true); }},
+                      Case{"dspark_gated", [] { return dspark(kMixed, MarkovHeadType::kGated, false); }},
+                      Case{"dspark_rnn", [] { return dspark(kMixed, MarkovHeadType::kRnn, false); }}),
+    [](const auto& info) { return info.param.name; });
 
 class OneProposer : public ::testing::Test {
  protected:
@@ -214,6 +245,7 @@ class OneProposer : public ::testing::Test {
 };
 
 using Eagle3Proposer = OneProposer;
+using PEagleProposer = OneProposer;
 using DFlashProposer = OneProposer;
 
 TEST_F(Eagle3Proposer, DraftsBeyondItsTrainedLength) {
@@ -237,6 +269,27 @@ TEST_F(Eagle3Proposer, TakesTheDefaultAuxLayersOfItsVerifier) {
   EXPECT_THAT(load_proposer(folder)->aux_layer_ids(), ::testing::ElementsAre(2, 6, 9));
 }
 
+TEST_F(PEagleProposer, DraftsBeyondItsTrainedDepths) {
+  const auto proposer = load(peagle("llama", kFull, true));
+  EXPECT_EQ(proposer->max_proposal_length(), 3);
+  EXPECT_THAT(Conversation(*proposer, 7).propose(9, 7).tokens, SizeIs(7));
+}
+
+TEST_F(PEagleProposer, OffersNothingWithoutANewRow) {
+  const auto proposer = load(peagle("llama", kFull, true));
+  EXPECT_THAT(Conversation(*proposer, 7).propose(0, 3).tokens, IsEmpty());
+}
+
+TEST_F(PEagleProposer, LaterTokensDoNotHangOnTheEarlierOnes) {
+  const auto proposer = load(peagle("llama", kFull, true));
+  Conversation one(*proposer, 7), other(*proposer, 7);
+  one.reseed(1);
+  other.reseed(2);
+  const Proposal a = one.propose(9, 4, 3), b = other.propose(9, 4, 3);
+  EXPECT_NE(a.tokens, b.tokens);
+  EXPECT_EQ(a.probabilities, b.probabilities);
+}
+
 TEST_F(DFlashProposer, OffersNoMoreThanOneBlock) {
   const auto proposer = load(dflash(kFull, 40, false));
   EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 5); },
@@ -246,6 +299,57 @@ TEST_F(DFlashProposer, OffersNoMoreThanOneBlock) {
 TEST_F(DFlashProposer, DraftsFromTheNewestTokenAlone) {
   const auto proposer = load(dflash(kFull, 40, false));
   EXPECT_THAT(Conversation(*proposer, 7).propose(0, 4).tokens, SizeIs(4));
+}
+
+class DSparkProposer : public OneProposer {
+ protected:
+  std::unique_ptr<Proposer> proposer_ = load(dspark(kFull, MarkovHeadType::kRnn, true));
+};
+
+TEST_F(DSparkProposer, LaterTokensHangOnTheEarlierOnes) {
+  Conversation one(*proposer_, 7), other(*proposer_, 7);
+  one.reseed(1);
+  other.reseed(2);
+  const Proposal a = one.propose(9, 2, 3), b = other.propose(9, 2, 3);
+  ASSERT_NE(a.tokens[0], b.tokens[0]);
+  EXPECT_NE(a.probabilities, b.probabilities);
+  EXPECT_THAT(std::span(a.probabilities).first(12), ElementsAreArray(std::span(b.probabilities).first(12)));
+}
+
+TEST_F(DSparkProposer, ProposesNothingWhenNothingIsSureEnough) {
+  Conversation conversation(*proposer_, 7);
+  ProposalRequest request = conversation.next(9, 4, 1);
+  request.min_confidence = 1;
+  const Proposal proposal = proposer_->propose({&request, 1}).at(0);
+  EXPECT_THAT(proposal.tokens, IsEmpty());
+  EXPECT_THAT(proposal.probabilities, IsEmpty());
+}
+
+// The others' proposals must not change when one of the batch ends early.
+TEST_F(DSparkProposer, AProposalThatEndsEarlyLeavesTheOthersAlone) {
+  std::vector<Conversation> batch;
+  std::vector<ProposalRequest> requests;
+  for (uint64_t i = 0; i < 3; ++i) batch.emplace_back(*proposer_, i);
+  for (uint64_t i = 0; i < 3; ++i) requests.push_back(batch[i].next(9, 4, 1));
+  requests[1].min_confidence = 1;
+  const std::vector<Proposal> together = proposer_->propose(requests);
+  EXPECT_THAT(together[1].tokens, IsEmpty());
+  for (const uint64_t i : {0, 2}) expect_same(together[i], Conversation(*proposer_, i).propose(9, 4, 1));
+}
+
+TEST_F(OneProposer, RejectsADSparkEmbeddingThatIsNotFinite) {
+  const fs::path folder = testing::write_speculator(folder_.path(), dspark(kFull, MarkovHeadType::kVanilla, true));
+  NamedTensors tensors;
+  const TensorFile file = TensorFile::open(folder / "model.safetensors");
+  const std::vector<float> damaged(40 * 6, std::nanf(""));
+  const auto replacement = make_tensor({40, 6}, std::span<const float>(damaged));
+  for (const auto& [name, tensor] : file.tensors())
+    tensors.emplace_back(name, name == "markov_head.markov_w1.weight" ? replacement.view() : tensor);
+  write_safetensors(folder / "damaged.safetensors", tensors);
+  fs::rename(folder / "damaged.safetensors", folder / "model.safetensors");
+  const auto proposer = load_proposer(folder);
+  EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 2); },
+              ThrowsMessage<DataError>(HasSubstr("markov_head.markov_w1.weight: row ")));
 }
 
 TEST_F(OneProposer, RejectsAnotherVerifier) {

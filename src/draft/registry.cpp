@@ -6,7 +6,9 @@
 #include "base/errors.h"
 #include "draft/dflash/dflash.h"
 #include "draft/draft_algorithm.h"
+#include "draft/dspark/dspark.h"
 #include "draft/eagle3/eagle3.h"
+#include "draft/peagle/peagle.h"
 
 namespace speculators {
 namespace {
@@ -36,7 +38,7 @@ std::vector<std::string_view> nearest_first(std::string_view name) {
 }  // namespace
 
 std::span<const DraftAlgorithm> draft_algorithms() {
-  static const std::array algorithms = {eagle3_algorithm(), dflash_algorithm()};
+  static const std::array algorithms = {eagle3_algorithm(), peagle_algorithm(), dflash_algorithm(), dspark_algorithm()};
   return algorithms;
 }
 

@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
 #include "base/nearest.h"
 #include "draft/dflash/trainable.h"
+#include "draft/dspark/trainable.h"
 #include "draft/eagle3/trainable.h"
 #include "draft/layer_checks.h"
+#include "draft/peagle/trainable.h"
 
 namespace speculators {
 namespace {
@@ -24,6 +25,14 @@ torch::ScalarType compute_dtype(const DraftTrainingOptions& options) {
 Eagle3TrainingOptions eagle3_options(const DraftTrainingOptions& options) {
   return {options.ttt_steps,      options.ttt_step_loss_decay, nn::parse_loss_spec(*options.loss_fn),
           compute_dtype(options), options.compat_upstream,     options.plain_ops};
+}
+
+PEagleTrainingOptions peagle_options(const DraftTrainingOptions& options) {
+  return {{options.num_depths, options.down_sample_ratio, options.down_sample_ratio_min, options.max_anchors},
+          nn::parse_loss_spec(*options.loss_fn),
+          compute_dtype(options),
+          options.compat_upstream,
+          options.plain_ops};
 }
 
 DFlashTrainingOptions dflash_options(const DraftTrainingOptions& options) {
@@ -40,6 +49,13 @@ DFlashTrainingOptions dflash_options(const DraftTrainingOptions& options) {
     throw UsageError(fmt::format("--per-position-loss-weight: expected fixed-exp-decay or dpace, found '{}'", weight));
   }
   result.position_weight = weight == "dpace" ? PositionWeight::kDPace : PositionWeight::kFixedExpDecay;
+  return result;
+}
+
+DSparkTrainingOptions dspark_options(const DraftTrainingOptions& options) {
+  DSparkTrainingOptions result;
+  static_cast<BlockTrainingOptions&>(result) = dflash_options(options);
+  result.confidence_head_alpha = options.confidence_head_alpha;
   return result;
 }
 
@@ -65,8 +81,9 @@ ModelConfig layers_of(const TrainableRequest& request, const DraftTrainingOption
   return layers;
 }
 
-std::unique_ptr<TrainableDraft> new_eagle3(const TrainableRequest& request, const DraftTrainingOptions& options) {
-  Eagle3Config config;
+// What EAGLE-3 and P-EAGLE take from the options.
+ChainConfig chain_config(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  ChainConfig config;
   config.layer = layers_of(request, options);
   config.draft_vocab_size = draft_vocab_size(request);
   config.aux_layer_ids = aux_layer_ids(request, options);
@@ -74,26 +91,65 @@ std::unique_ptr<TrainableDraft> new_eagle3(const TrainableRequest& request, cons
   config.norm_before_fc = *options.norm_before_fc;
   config.fc_norm = options.fc_norm;
   config.norm_output = *options.norm_output;
-  config.embed_requires_grad = options.embed_requires_grad;
+  config.embed_requires_grad = *options.embed_requires_grad;
+  return config;
+}
+
+std::unique_ptr<TrainableDraft> new_eagle3(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  Eagle3Config config{chain_config(request, options)};
   config = parse_eagle3_config(to_json(config), config.layer, "the new draft");
   return make_trainable_eagle3(config, eagle3_options(options), request.tensors, request.vocabulary, request.seed);
 }
 
-std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, const DraftTrainingOptions& options) {
-  if (!options.mask_token_id) {
-    throw UsageError(
-        "--mask-token-id: expected a token id for dflash, found none; name a token that answers never hold");
-  }
-  DFlashConfig config;
+int64_t mask_token_id(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  if (options.mask_token_id) return *options.mask_token_id;
+  throw UsageError(
+      fmt::format("--mask-token-id: expected a token id for {}, found none; name a token that answers never hold",
+                  request.algorithm));
+}
+
+std::unique_ptr<TrainableDraft> new_peagle(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  PEagleConfig config{chain_config(request, options)};
+  config.mask_token_id = mask_token_id(request, options);
+  config = parse_peagle_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_peagle(config, peagle_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+// What the drafts that fill blocks take from the options.
+BlockConfig block_config(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  BlockConfig config;
   config.layer = layers_of(request, options);
   config.draft_vocab_size = draft_vocab_size(request);
   config.aux_layer_ids = aux_layer_ids(request, options);
   config.block_size = *options.block_size;
-  config.mask_token_id = *options.mask_token_id;
+  config.mask_token_id = mask_token_id(request, options);
   config.sliding_window_non_causal = *options.sliding_window_non_causal;
   config.sample_from_anchor = *options.sample_from_anchor;
+  return config;
+}
+
+std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  DFlashConfig config = block_config(request, options);
   config = parse_dflash_config(to_json(config), config.layer, "the new draft");
   return make_trainable_dflash(config, dflash_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+MarkovHeadType markov_head_type(const std::string& name) {
+  if (const auto type = find_markov_head_type(name)) return *type;
+  throw UsageError(fmt::format("--markov-head-type: expected vanilla, gated or rnn, found '{}'", name));
+}
+
+std::unique_ptr<TrainableDraft> new_dspark(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  DSparkConfig config(block_config(request, options));
+  config.markov_rank = options.markov_rank;
+  config.markov_head_type = markov_head_type(options.markov_head_type);
+  config.enable_confidence_head = options.enable_confidence_head;
+  config.confidence_head_with_markov = options.confidence_head_with_markov;
+  if (options.markov_rank == 0 && options.enable_confidence_head && options.confidence_head_with_markov) {
+    throw UsageError("--markov-rank 0: expected --no-confidence-head-with-markov with it, since no token is embedded");
+  }
+  config = parse_dspark_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_dspark(config, dspark_options(options), request.tensors, request.vocabulary, request.seed);
 }
 
 // Some verifiers attend in another width than they are wide; a draft takes as many heads as fit its own.
@@ -118,12 +174,15 @@ struct TrainableAlgorithm {
   const char *draft_arch, *loss_fn, *per_position_loss_weight;
   int64_t num_layers, block_size;
   bool norms;  // norm_before_fc and norm_output
+  bool sample_from_anchor = false, trains_embedding = false;
 };
 
-constexpr std::array<TrainableAlgorithm, 2> kAlgorithms = {{
+constexpr TrainableAlgorithm kAlgorithms[] = {
     {"dflash", new_dflash, "qwen3", "ce", "dpace", 5, 16, false},
+    {"dspark", new_dspark, "qwen3", "kl_div", "fixed-exp-decay", 5, 8, false, /*sample_from_anchor=*/true},
     {"eagle3", new_eagle3, "llama", "kl_div", "fixed-exp-decay", 1, 8, true},
-}};
+    {"peagle", new_peagle, "qwen3", "kl_div", "fixed-exp-decay", 1, 8, false, false, /*trains_embedding=*/true},
+};
 
 const TrainableAlgorithm& algorithm_named(std::string_view name) {
   for (const TrainableAlgorithm& algorithm : kAlgorithms) {
@@ -151,12 +210,13 @@ DraftTrainingOptions resolve_options(std::string_view name, DraftTrainingOptions
   const TrainableAlgorithm& algorithm = algorithm_named(name);
   fill<int64_t>(options.num_layers, algorithm.num_layers);
   fill<std::string>(options.draft_arch, algorithm.draft_arch);
+  fill<bool>(options.embed_requires_grad, algorithm.trains_embedding);
   fill<bool>(options.norm_before_fc, algorithm.norms);
   fill<bool>(options.norm_output, algorithm.norms);
   fill<bool>(options.sliding_window_non_causal, false);
   fill<std::string>(options.loss_fn, algorithm.loss_fn);
   fill<int64_t>(options.block_size, algorithm.block_size);
-  fill<bool>(options.sample_from_anchor, false);
+  fill<bool>(options.sample_from_anchor, algorithm.sample_from_anchor);
   fill<std::string>(options.per_position_loss_weight, algorithm.per_position_loss_weight);
   if (options.fc_norm && *options.norm_before_fc) {
     throw UsageError("--fc-norm: expected --no-norm-before-fc with it, since only one of the two norms can be used");
@@ -178,6 +238,14 @@ std::unique_ptr<TrainableDraft> make_trainable_draft(const Speculator& speculato
   if (speculator.algorithm == "eagle3") {
     const Eagle3Config config = parse_eagle3_config(speculator.config, speculator.layer_config, place);
     return make_trainable_eagle3(config, eagle3_options(resolved), tensors, vocabulary, seed);
+  }
+  if (speculator.algorithm == "peagle") {
+    const PEagleConfig config = parse_peagle_config(speculator.config, speculator.layer_config, place);
+    return make_trainable_peagle(config, peagle_options(resolved), tensors, vocabulary, seed);
+  }
+  if (speculator.algorithm == "dspark") {
+    const DSparkConfig config = parse_dspark_config(speculator.config, speculator.layer_config, place);
+    return make_trainable_dspark(config, dspark_options(resolved), tensors, vocabulary, seed);
   }
   const DFlashConfig config = parse_dflash_config(speculator.config, speculator.layer_config, place);
   return make_trainable_dflash(config, dflash_options(resolved), tensors, vocabulary, seed);

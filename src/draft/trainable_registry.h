@@ -25,7 +25,7 @@ struct DraftTrainingOptions {
   std::vector<int64_t> target_layer_ids;  // empty: 2, n/2, n-3
   std::optional<int64_t> mask_token_id;   // DFlash; the caller resolves it from the tokenizer when the flag is absent
   bool norm_before_residual = true;
-  bool embed_requires_grad = false;
+  std::optional<bool> embed_requires_grad;
   std::optional<bool> norm_before_fc;
   bool fc_norm = false;
   std::optional<bool> norm_output;
@@ -41,39 +41,59 @@ struct DraftTrainingOptions {
   double dflash_decay_gamma = 4.0;
   std::optional<std::string> per_position_loss_weight;
   double dpace_alpha = 0.5;
+  int64_t markov_rank = 256;
+  std::string markov_head_type = "vanilla";
+  bool enable_confidence_head = true;
+  bool confidence_head_with_markov = true;
+  double confidence_head_alpha = 1.0;
+  int64_t num_depths = 8;
+  double down_sample_ratio = 0.7;
+  double down_sample_ratio_min = 0.2;
   bool compat_upstream = false;
   bool plain_ops = false;
   std::string compute_dtype = "float32";
 
   template <class Visitor>
   void options(Visitor&& option) {
-    option("num-layers", num_layers, "draft layers (default: 5 for dflash, else 1)");
+    option("num-layers", num_layers, "draft layers (default: 5 for dflash and dspark, else 1)");
     option("draft-arch", draft_arch, "llama or qwen3 layers (default: llama for eagle3, else qwen3)");
     option("draft-hidden-act", draft_hidden_act, "activation of the draft's MLP");
     option("target-layer-ids", target_layer_ids, "aux layers of the verifier (default: 2 n/2 n-3)");
     option("mask-token-id", mask_token_id,
-           "token that stands for a slot to fill (dflash; default: from the tokenizer)");
+           "token that stands for a slot to fill (dflash, dspark, peagle; default: from the tokenizer)");
     option("norm-before-residual", norm_before_residual,
-           "eagle3: the residual of the first layer is the normed hidden state");
+           "eagle3, peagle: the residual of the first layer is the normed hidden state");
     option("embed-requires-grad", embed_requires_grad,
-           "eagle3: recorded in config.json; the embedding stays frozen, as upstream");
-    option("norm-before-fc", norm_before_fc, "eagle3: one norm over all aux hidden states before fc (default: on)");
-    option("fc-norm", fc_norm, "eagle3: one norm per aux hidden state before fc; needs --no-norm-before-fc");
-    option("norm-output", norm_output, "eagle3: feed the normed state to the next step (default: on)");
+           "peagle: train the embedding (default: on); eagle3: recorded in config.json only, as upstream");
+    option("norm-before-fc", norm_before_fc,
+           "eagle3, peagle: one norm over all aux hidden states before fc (default: on for eagle3)");
+    option("fc-norm", fc_norm, "eagle3, peagle: one norm per aux hidden state before fc; needs --no-norm-before-fc");
+    option("norm-output", norm_output, "eagle3: feed the normed state to the next step (default: on for eagle3)");
     option("sliding-window", sliding_window, "window of the sliding layers, in tokens");
     option("full-attention-indices", full_attention_indices, "draft layers with full attention; the others slide");
     option("sliding-window-non-causal", sliding_window_non_causal,
-           "dflash: sliding layers see the whole block (default: off)");
+           "dflash, dspark: sliding layers see the whole block (default: off)");
     option("loss-fn", loss_fn, "loss name or JSON of name to weight (default: ce for dflash, else kl_div)");
     option("ttt-steps", ttt_steps, "eagle3: unrolled steps");
     option("ttt-step-loss-decay", ttt_step_loss_decay, "eagle3: loss weight of step t is this to the power t");
-    option("max-anchors", max_anchors, "dflash: blocks drawn per packed row");
-    option("block-size", block_size, "dflash: slots of a block (default: 16)");
-    option("sample-from-anchor", sample_from_anchor, "dflash: the anchor's slot predicts too (default: off)");
+    option("max-anchors", max_anchors,
+           "dflash, dspark: blocks drawn per packed row; peagle: rows that chains are drawn from");
+    option("block-size", block_size, "dflash, dspark: slots of a block (default: 16 for dflash, else 8)");
+    option("sample-from-anchor", sample_from_anchor,
+           "dflash, dspark: the anchor's slot predicts too (default: on for dspark)");
     option("dflash-decay-gamma", dflash_decay_gamma, "decay length of fixed-exp-decay, in slots");
     option("per-position-loss-weight", per_position_loss_weight,
            "fixed-exp-decay or dpace (default: dpace for dflash)");
     option("dpace-alpha", dpace_alpha, "smoothing of dpace, in (0, 1]");
+    option("markov-rank", markov_rank, "dspark: rank of the Markov head; 0: no such head");
+    option("markov-head-type", markov_head_type, "dspark: vanilla, gated or rnn (vLLM serves vanilla)");
+    option("enable-confidence-head", enable_confidence_head, "dspark: learn each slot's chance of being accepted");
+    option("confidence-head-with-markov", confidence_head_with_markov,
+           "dspark: the confidence head reads the token before a slot too");
+    option("confidence-head-alpha", confidence_head_alpha, "dspark: weight of the confidence head's loss");
+    option("num-depths", num_depths, "peagle: tokens drafted in one pass");
+    option("down-sample-ratio", down_sample_ratio, "peagle: share of the chains that each depth keeps");
+    option("down-sample-ratio-min", down_sample_ratio_min, "peagle: smallest share of the chains at any depth");
     option("compat-upstream", compat_upstream,
            "let chains and blocks run over the end of their document, as upstream does");
     option("plain-ops", plain_ops, "compute with plain torch operations (slow; for checking)");

@@ -78,7 +78,9 @@ TEST(TrainableRegistry, EveryOptionHasUpstreamsFlagName) {
   for (const Option& option : list_options(options).items) names.push_back(option.name);
   for (const char* name :
        {"num-layers", "draft-arch", "ttt-steps", "max-anchors", "block-size", "loss-fn", "dpace-alpha",
-        "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma"}) {
+        "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma", "markov-rank",
+        "markov-head-type", "enable-confidence-head", "confidence-head-with-markov", "confidence-head-alpha",
+        "num-depths", "down-sample-ratio", "down-sample-ratio-min"}) {
     EXPECT_THAT(names, testing::Contains(name));
   }
 }
@@ -130,6 +132,52 @@ TEST(TrainableRegistry, MakesADFlashDraftWithAReducedVocabulary) {
   EXPECT_EQ(draft->speculative_tokens(), 15);
   EXPECT_EQ(draft->config_fields().at("draft_vocab_size"), random_batch::kDraftVocab);
   EXPECT_EQ(draft->config_fields().at("mask_token_id"), 3);
+}
+
+TEST(TrainableRegistry, MakesADSparkDraftWithUpstreamsDefaults) {
+  const auto draft = make_trainable_draft(request_for("dspark"));
+  EXPECT_EQ(draft->speculative_tokens(), 8);
+  const Json fields = draft->config_fields();
+  EXPECT_EQ(fields.at("sample_from_anchor"), true);
+  EXPECT_EQ(fields.at("sliding_window_non_causal"), false);
+  EXPECT_EQ(fields.at("markov_rank"), 256);
+  EXPECT_EQ(fields.at("markov_head_type"), "vanilla");
+  EXPECT_EQ(fields.at("confidence_head_with_markov"), true);
+  EXPECT_EQ(*resolve_options("dspark", {}).num_layers, 5);
+  EXPECT_EQ(*resolve_options("dspark", {}).per_position_loss_weight, "fixed-exp-decay");
+}
+
+TEST(TrainableRegistry, AnUnknownMarkovHeadIsAUsageError) {
+  TrainableRequest request = request_for("dspark");
+  request.options.markov_head_type = "cubic";
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--markov-head-type: expected vanilla"));
+}
+
+TEST(TrainableRegistry, AConfidenceHeadWithoutAMarkovHeadMustBeAskedFor) {
+  TrainableRequest request = request_for("dspark");
+  request.options.markov_rank = 0;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--no-confidence-head-with-markov"));
+  request.options.confidence_head_with_markov = false;
+  EXPECT_EQ(make_trainable_draft(request)->config_fields().at("markov_rank"), 0);
+}
+
+TEST(TrainableRegistry, MakesAPEagleDraftWithUpstreamsDefaults) {
+  const auto draft = make_trainable_draft(request_for("peagle"));
+  EXPECT_EQ(draft->speculative_tokens(), 8);
+  const Json fields = draft->config_fields();
+  EXPECT_EQ(fields.at("mask_token_id"), 3);
+  EXPECT_EQ(fields.at("embed_requires_grad"), true);
+  EXPECT_EQ(fields.at("norm_before_residual"), true);
+  EXPECT_EQ(fields.at("norm_before_fc"), false);
+  EXPECT_EQ(*resolve_options("peagle", {}).draft_arch, "qwen3");
+}
+
+TEST(TrainableRegistry, APEagleEmbeddingCanBeFrozen) {
+  TrainableRequest request = request_for("peagle");
+  request.options.embed_requires_grad = false;
+  const auto draft = make_trainable_draft(request);
+  EXPECT_EQ(draft->config_fields().at("embed_requires_grad"), false);
+  EXPECT_EQ(draft->parameters()[0].name, "fc.weight");
 }
 
 TEST(TrainableRegistry, DFlashNeedsAMaskToken) {

@@ -43,7 +43,8 @@ TEST_P(UpstreamFile, PassesTheLoader) { EXPECT_NO_THROW(check_loaded_tensors(tab
 
 INSTANTIATE_TEST_SUITE_P(Each, UpstreamFile,
                          ::testing::Values("eagle3_llama", "eagle3_qwen3_two_layers",
-                                           "eagle3_llama_bias_full_vocabulary", "dflash_causal_sliding_and_full",
+                                           "eagle3_llama_bias_full_vocabulary", "peagle_llama",
+                                           "peagle_qwen3_two_layers", "dflash_causal_sliding_and_full",
                                            "dflash_anchor_bidirectional_sliding", "dflash_full_vocabulary"),
                          [](const auto& info) { return std::string(info.param); });
 

@@ -1,12 +1,16 @@
-// Losslessness of EAGLE-3 and DFlash themselves: whole answers of a tiny verifier, drafted with sampling, in batches of
+// Losslessness of the drafts themselves: whole answers of a tiny verifier, drafted with sampling, in batches of
 // mixed lengths, against the probabilities worked out from the verifier's logits.
 #include <gmock/gmock.h>
 
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "draft/dflash/config.h"
+#include "draft/dspark/config.h"
 #include "draft/eagle3/config.h"
+#include "draft/peagle/config.h"
 #include "draft/speculator_for_test.h"
 #include "engine/engine.h"
 #include "tests/support/statistics.h"
@@ -29,6 +33,27 @@ Speculator speculator(const std::string& algorithm) {
     config.draft_vocab_size = 4;  // one verifier token is never drafted
     config.aux_layer_ids = {0, 2, 6};
     return testing::new_speculator(algorithm, config.layer, to_json(config), 3);
+  }
+  if (algorithm == "peagle") {
+    PEagleConfig config;
+    config.layer = testing::tiny_layers("qwen3", {"sliding_attention", "full_attention"});
+    config.layer.vocab_size = kVocabulary;
+    config.draft_vocab_size = 4;
+    config.aux_layer_ids = {0, 2, 6};
+    config.mask_token_id = 3;
+    return testing::new_speculator(algorithm, config.layer, to_json(config), 3);
+  }
+  if (algorithm.starts_with("dspark")) {
+    DSparkConfig config;
+    config.layer = testing::tiny_layers("qwen3", {"sliding_attention", "full_attention"});
+    config.layer.vocab_size = kVocabulary;
+    config.draft_vocab_size = 4;
+    config.block_size = 4;
+    config.aux_layer_ids = {0, 2, 6};
+    config.mask_token_id = 3;
+    config.markov_rank = 6;
+    if (algorithm == "dspark_rnn") config.markov_head_type = MarkovHeadType::kRnn;
+    return testing::new_speculator("dspark", config.layer, to_json(config), config.speculative_tokens());
   }
   DFlashConfig config;
   config.layer = testing::tiny_layers("qwen3", {"sliding_attention", "full_attention"});
@@ -61,12 +86,29 @@ class UnderstatingProposer : public Proposer {
     return proposals;
   }
 
- private:
+ protected:
   size_t draft_id(int32_t token) const {
     const auto map = draft_to_verifier();
     return map.empty() ? token : std::find(map.begin(), map.end(), token) - map.begin();
   }
   Proposer* draft_;
+};
+
+// Another planted fault: a stop that looks at the tokens it stops. Proposals end before the first token 0.
+class StoppingAtZeroProposer : public UnderstatingProposer {
+ public:
+  using UnderstatingProposer::UnderstatingProposer;
+  std::vector<Proposal> propose(std::span<const ProposalRequest> requests) override {
+    std::vector<Proposal> proposals = draft_->propose(requests);
+    for (Proposal& proposal : proposals) {
+      if (proposal.tokens.empty()) continue;
+      const size_t width = proposal.probabilities.size() / proposal.tokens.size();
+      const auto end = std::find(proposal.tokens.begin(), proposal.tokens.end(), 0);
+      proposal.tokens.erase(end, proposal.tokens.end());
+      proposal.probabilities.resize(width * proposal.tokens.size());
+    }
+    return proposals;
+  }
 };
 
 // A quarter of the head, so that neither the verifier nor a draft that borrows it is sure of itself.
@@ -87,6 +129,13 @@ struct Context {
   int64_t max_tokens;  // at least kCounted; differing lengths keep the batch ragged
 };
 const std::vector<Context> kContexts = {{{2, 0}, 3}, {{1, 4, 3, 3, 0, 2, 1, 0, 4, 1, 2}, 6}};
+
+// Cuts some of the whole proposals and not all.
+double confidence_that_cuts(const std::string& algorithm) {
+  if (algorithm == "dspark") return 0.001;
+  if (algorithm == "dspark_rnn") return 0.4;
+  return algorithm == "dflash" ? 0.2 : 0.15;
+}
 
 class LosslessDraft : public ::testing::TestWithParam<std::string> {
  protected:
@@ -124,11 +173,14 @@ class LosslessDraft : public ::testing::TestWithParam<std::string> {
     return probabilities;
   }
 
-  std::vector<int64_t> count_answers(Proposer* proposer, SamplingParams params) {
+  std::vector<int64_t> count_answers(Proposer* proposer, SamplingParams params, int64_t num_draws = kDraws) {
     std::vector<int64_t> counts(kContexts.size() * kNumAnswers);
-    Engine engine(*verifier_, proposer, {.max_sequences = 48});
-    engine.on_sequence = [&](const RoundRecord& record) { num_accepted_ += record.num_accepted; };
-    for (int64_t i = 0; i < kDraws; ++i) {
+    Engine engine(*verifier_, proposer, {.min_confidence = min_confidence_, .max_sequences = 48});
+    engine.on_sequence = [&](const RoundRecord& record) {
+      num_accepted_ += record.num_accepted;
+      ++num_proposals_of_[record.num_proposed];
+    };
+    for (int64_t i = 0; i < num_draws; ++i) {
       const Context& context = kContexts[i % kContexts.size()];
       params.seed = static_cast<uint64_t>(i);
       engine.submit({.id = i, .prompt = context.prompt, .max_tokens = context.max_tokens, .sampling = params});
@@ -152,9 +204,12 @@ class LosslessDraft : public ::testing::TestWithParam<std::string> {
   TemporaryFolder folder_;
   std::unique_ptr<Verifier> verifier_;
   std::unique_ptr<Proposer> proposer_;
+  double min_confidence_ = confidence_that_cuts(GetParam());
   int64_t num_accepted_ = 0;
+  std::map<int64_t, int64_t> num_proposals_of_;  // rounds by the length of their proposal
 };
-INSTANTIATE_TEST_SUITE_P(Algorithm, LosslessDraft, ::testing::Values("eagle3", "dflash"),
+INSTANTIATE_TEST_SUITE_P(Algorithm, LosslessDraft,
+                         ::testing::Values("eagle3", "peagle", "dflash", "dspark", "dspark_rnn"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(LosslessDraft, AnswersAtTemperatureOneFollowTheVerifier) {
@@ -167,6 +222,26 @@ TEST_P(LosslessDraft, AnswersWithEveryFilterFollowTheVerifier) {
 }
 
 TEST_P(LosslessDraft, PlainAnswersFollowTheVerifier) { EXPECT_LT(score(nullptr, {.temperature = 1}), kOneInHundred); }
+
+class ConfidenceStop : public LosslessDraft {};
+INSTANTIATE_TEST_SUITE_P(Algorithm, ConfidenceStop,
+                         ::testing::Values("eagle3", "peagle", "dflash", "dspark", "dspark_rnn"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(ConfidenceStop, EndsSomeProposalsAndNotAll) {
+  count_answers(proposer_.get(), {.temperature = 1}, 2000);
+  auto stopped = std::exchange(num_proposals_of_, {});
+  min_confidence_ = 0;
+  count_answers(proposer_.get(), {.temperature = 1}, 2000);
+  const auto [longest, num_whole] = *num_proposals_of_.rbegin();
+  EXPECT_GT(stopped[longest], 0.1 * num_whole);
+  EXPECT_LT(stopped[longest], 0.9 * num_whole);
+}
+
+TEST_P(ConfidenceStop, OneThatLooksAtTheTokenIsSeen) {
+  StoppingAtZeroProposer biased(*proposer_);
+  EXPECT_GT(score(&biased, {.temperature = 1}), kOneInHundred);
+}
 
 TEST_P(LosslessDraft, APlantedBiasOfOnePercentIsSeen) {
   UnderstatingProposer biased(*proposer_);

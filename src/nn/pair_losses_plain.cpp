@@ -9,16 +9,18 @@
 
 namespace speculators::nn {
 
-PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Tensor& verifier_states,
-                             const PairRows& pairs, const FrozenHeads& heads, const LossSpec& spec) {
-  const auto device = draft_states.device();
+PairLosses pair_losses_plain(const DraftSide& draft, const torch::Tensor& verifier_states, const PairRows& pairs,
+                             const FrozenHeads& heads, const LossSpec& spec) {
+  const auto device = draft.states.device();
   torch::Tensor targets;
   {
     const at::NoGradGuard no_grad;
     const auto rows = verifier_states.index_select(0, index_tensor(pairs.targets, device));
     targets = at::linear(rms_norm_plain(rows, heads.verifier_norm, heads.verifier_norm_eps), heads.verifier_lm_head);
   }
-  const auto logits = at::linear(draft_states.index_select(0, index_tensor(pairs.states, device)), heads.lm_head);
+  const auto rows = index_tensor(pairs.states, device);
+  auto logits = at::linear(draft.states.index_select(0, rows), heads.lm_head);
+  if (draft.has_bias()) logits = logits + at::linear(draft.factors.index_select(0, rows), draft.bias_weight);
   PairLosses losses;
   std::vector<torch::Tensor> terms;
   losses.value = at::zeros({logits.size(0)}, logits.options());
@@ -29,6 +31,7 @@ PairLosses pair_losses_plain(const torch::Tensor& draft_states, const torch::Ten
   }
   if (terms.size() > 1) losses.terms = at::stack(terms);
   losses.match = logits.detach().argmax(-1) == targets.argmax(-1);
+  losses.acceptance = 1.0 - element_loss_plain(LossKind::kTotalVariation, logits.detach(), targets);
   return losses;
 }
 
@@ -42,6 +45,7 @@ PairOutcome outcome_of(const PairLosses& losses) {
   for (int64_t k = 0; losses.terms.defined() && k < losses.terms.size(0); ++k)
     outcome.terms.push_back(floats(losses.terms[k]));
   const auto match = losses.match.to(torch::kCPU, torch::kUInt8).contiguous();
+  if (losses.acceptance.defined()) outcome.acceptance = floats(losses.acceptance);
   outcome.match.assign(match.const_data_ptr<uint8_t>(), match.const_data_ptr<uint8_t>() + match.numel());
   return outcome;
 }

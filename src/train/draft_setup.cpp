@@ -121,7 +121,8 @@ DraftSetup make_draft(const TrainOptions& options, torch::Device device) {
   }
   DraftSetup setup;
   setup.verifier = read_model_config(folder);
-  const bool upstream_norm = options.draft.compat_upstream && options.speculator_type == "eagle3";
+  const bool is_chain = options.speculator_type == "eagle3" || options.speculator_type == "peagle";
+  const bool upstream_norm = options.draft.compat_upstream && is_chain;
   const auto tensors = load_verifier_tensors(folder, setup.verifier, device, upstream_norm, setup.warnings);
   if (options.from_pretrained.empty()) {
     start_fresh(options, tensors, setup);

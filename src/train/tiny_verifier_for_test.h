@@ -49,6 +49,7 @@ class TinyVerifier {
     options.draft.block_size = 4;
     options.draft.max_anchors = 8;
     options.draft.mask_token_id = 63;
+    options.draft.num_depths = 3;
     return options;
   }
 

@@ -58,7 +58,7 @@ class TrainTest : public testing::TestWithParam<const char*> {
   TinyVerifier verifier_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, TrainTest, testing::Values("eagle3", "dflash"));
+INSTANTIATE_TEST_SUITE_P(Algorithms, TrainTest, testing::Values("eagle3", "peagle", "dflash", "dspark"));
 
 TEST_P(TrainTest, LearnsAndLeavesASpeculatorThatLoads) {
   std::vector<double> losses;
@@ -72,7 +72,7 @@ TEST_P(TrainTest, LearnsAndLeavesASpeculatorThatLoads) {
   EXPECT_FALSE(report.already_trained);
   const Speculator saved = load_speculator(report.checkpoint);
   EXPECT_EQ(saved.algorithm, GetParam());
-  EXPECT_EQ(saved.speculative_tokens, 3);
+  EXPECT_EQ(saved.speculative_tokens, saved.algorithm == "dspark" ? 4 : 3);  // from the anchor on
   EXPECT_EQ(find_verifier_folder(saved), verifier_.folder());
   EXPECT_THAT(saved.verifier_architectures, testing::ElementsAre("LlamaForCausalLM"));
   EXPECT_TRUE(fs::exists(report.checkpoint / "run.yaml"));

@@ -1,13 +1,13 @@
 #include "draft/dflash/dflash.h"
 
+#include "draft/block/weights.h"
 #include "draft/dflash/config.h"
-#include "draft/dflash/weights.h"
 
 namespace speculators {
 namespace {
 
 WeightTable weight_table(const Speculator& speculator, const std::string& place) {
-  return dflash_weights(parse_dflash_config(speculator.config, speculator.layer_config, place));
+  return block_weight_table(parse_dflash_config(speculator.config, speculator.layer_config, place));
 }
 
 }  // namespace

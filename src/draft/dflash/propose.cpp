@@ -1,161 +1,46 @@
-// DFlash in serving form. The context of a sequence is keys and values of hidden_norm(fc(g_i)) at position i, in every
-// layer, kept in slot i. A round runs one block [x_n, mask, ..., mask] at positions n ... n+L-1 over context and
-// itself; its keys and values are dropped again.
-// Source: reference algorithms.md 7.3, 7.4, 20.
-// Dims: M rows, D hidden size, A aux layers, L block size, V draft vocabulary.
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "base/errors.h"
-#include "draft/cached_sequence.h"
+// DFlash in serving form: every slot of the block gives its token by itself.
+// Source: reference algorithms.md 7, 20. Dims: K proposal length, V draft vocabulary.
+#include "draft/block/proposer.h"
+#include "draft/block/weights.h"
 #include "draft/choose_token.h"
+#include "draft/dflash/config.h"
 #include "draft/dflash/dflash.h"
-#include "draft/dflash/weights.h"
-#include "draft/draft_layers.h"
-#include "draft/draft_vocabulary.h"
 #include "draft/layer_checks.h"
-#include "draft/load_weights.h"
-#include "kernels/ops.h"
 
 namespace speculators {
 namespace {
 
-class DFlashProposer : public Proposer {
+class DFlashProposer : public BlockProposer {
  public:
-  DFlashProposer(DFlashConfig config, TensorFile weights, const fs::path& verifier_folder)
-      : config_(std::move(config)),
-        hidden_size_(config_.layer.hidden_size),
-        window_(config_.layer.sliding_window.value_or(int64_t{1} << 40)),
-        eps_(static_cast<float>(config_.layer.rms_norm_eps)),
-        fc_(load_linear(weights, {"fc"})),
-        hidden_norm_(load_vector(weights, "hidden_norm.weight")),
-        norm_(load_vector(weights, "norm.weight")),
-        layers_(weights, config_.layer, hidden_size_),
-        pool_(layers_.make_kv_pool()),
-        vocabulary_(std::move(weights), verifier_folder, config_.layer, VocabularySource::kVerifier) {}
-
-  std::unique_ptr<DraftSequence> make_sequence() const override { return std::make_unique<CachedSequence>(*pool_); }
-  std::vector<Proposal> propose(std::span<const ProposalRequest> requests) override;
-  const std::vector<int64_t>& aux_layer_ids() const override { return config_.aux_layer_ids; }
-  int64_t max_proposal_length() const override { return config_.speculative_tokens(); }
-  std::span<const int32_t> draft_to_verifier() const override { return vocabulary_.draft_to_verifier(); }
+  DFlashProposer(const DFlashConfig& config, TensorFile weights, const fs::path& verifier_folder)
+      : BlockProposer(config, std::move(weights), verifier_folder, config.first_predicting_slot()) {}
 
  private:
-  void check(const ProposalRequest& request) const;
-  void store_context(std::span<const ProposalRequest> requests);
-  void run_blocks(std::span<const ProposalRequest> requests);
-  void add_block(const ProposalRequest& request, float* embeds);
-  DraftRow block_row(KvSequence& cache, int64_t num_verified, int64_t slot) const;
-
-  DFlashConfig config_;
-  int64_t hidden_size_, window_;
-  float eps_;
-  PackedLinear fc_;
-  std::vector<float> hidden_norm_, norm_;  // [D]
-  DraftLayers layers_;
-  std::unique_ptr<KvPool> pool_;
-  DraftVocabulary vocabulary_;
-
-  std::vector<DraftRow> rows_;
-  Buffer aux_, context_, embeds_, inputs_, logits_;
+  std::vector<Proposal> draft(std::span<const ProposalRequest> requests, const BlockOutput& output) override {
+    std::vector<Proposal> proposals(requests.size());
+    float* logits = output.logits;  // [sum of K, V]
+    for (size_t i = 0; i < requests.size(); ++i) {
+      float chance = 1;
+      for (int64_t k = 0; k < requests[i].num_tokens; ++k) {
+        const std::span slot(logits + k * vocab_size(), static_cast<size_t>(vocab_size()));
+        if (is_unlikely(slot, requests[i], chance)) break;
+        choose_token(slot, requests[i], draft_to_verifier(), proposals[i]);
+      }
+      logits += requests[i].num_tokens * vocab_size();
+    }
+    return proposals;
+  }
 };
-
-std::vector<Proposal> DFlashProposer::propose(std::span<const ProposalRequest> requests) {
-  for (const ProposalRequest& request : requests) check(request);
-  store_context(requests);
-  run_blocks(requests);
-  std::vector<Proposal> proposals(requests.size());
-  float* logits = logits_.data();  // [sum of K, V]
-  for (size_t i = 0; i < requests.size(); ++i) {
-    for (int64_t k = 0; k < requests[i].num_tokens; ++k) {
-      choose_token({logits, static_cast<size_t>(vocabulary_.size())}, requests[i], vocabulary_.draft_to_verifier(),
-                   proposals[i]);
-      logits += vocabulary_.size();
-    }
-  }
-  return proposals;
-}
-
-void DFlashProposer::check(const ProposalRequest& request) const {
-  check_request(request, fc_.num_inputs(), config_.layer.vocab_size);
-  if (request.num_tokens <= max_proposal_length()) return;
-  throw UsageError(fmt::format("proposal length: expected at most {}, what one block of {} gives, found {}",
-                               max_proposal_length(), config_.block_size, request.num_tokens));
-}
-
-void DFlashProposer::store_context(std::span<const ProposalRequest> requests) {
-  rows_.clear();
-  int64_t num_rows = 0;
-  for (const ProposalRequest& request : requests) num_rows += num_new_rows(request);
-  if (num_rows == 0) return;
-  float* aux = aux_.at_least(num_rows * fc_.num_inputs());
-  for (const ProposalRequest& request : requests) {
-    aux = std::copy(request.aux.begin(), request.aux.end(), aux);
-    KvSequence& cache = cache_of(request);
-    cache.extend(num_new_rows(request));
-    for (int64_t i = request.first; i < cache.length(); ++i) {
-      rows_.push_back({.sequence = &cache, .slot = i, .position = i});
-    }
-  }
-  float* context = context_.at_least(num_rows * hidden_size_);
-  fc_.forward(aux_.data(), num_rows, context);
-  rms_norm(context, hidden_norm_.data(), num_rows, hidden_size_, eps_, context);
-  layers_.store_context(rows_, context);
-}
-
-// All blocks in one pass; leaves the logits of the slots that predict.
-void DFlashProposer::run_blocks(std::span<const ProposalRequest> requests) {
-  rows_.clear();
-  float* embeds = embeds_.at_least(static_cast<int64_t>(requests.size()) * config_.block_size * hidden_size_);
-  for (const ProposalRequest& request : requests) {
-    if (request.num_tokens > 0) add_block(request, embeds + static_cast<int64_t>(rows_.size()) * hidden_size_);
-  }
-  if (rows_.empty()) return;
-  float* inputs = inputs_.at_least(static_cast<int64_t>(rows_.size()) * hidden_size_);
-  layers_.first_input_norm(embeds, static_cast<int64_t>(rows_.size()), inputs);
-  layers_.forward(rows_, inputs, embeds);
-  for (const ProposalRequest& request : requests) cache_of(request).truncate(request.first + num_new_rows(request));
-
-  const auto num_slots = static_cast<int64_t>(rows_.size());
-  rms_norm(embeds, norm_.data(), num_slots, hidden_size_, eps_, embeds);
-  vocabulary_.logits(embeds, num_slots, logits_.at_least(num_slots * vocabulary_.size()));
-}
-
-// The whole block as trained, even for a small K: on bidirectional layers the number of masks matters.
-void DFlashProposer::add_block(const ProposalRequest& request, float* embeds) {
-  const int64_t first_slot = config_.sample_from_anchor ? 0 : 1;
-  for (int64_t slot = 0; slot < config_.block_size; ++slot) {
-    const int64_t token = slot == 0 ? request.tokens.back() : config_.mask_token_id;
-    vocabulary_.embed(static_cast<int32_t>(token), embeds + slot * hidden_size_);
-  }
-  KvSequence& cache = cache_of(request);
-  const int64_t num_verified = cache.length();
-  cache.extend(config_.block_size);
-  for (int64_t slot = 0; slot < config_.block_size; ++slot) {
-    rows_.push_back(block_row(cache, num_verified, slot));
-    rows_.back().wanted = slot >= first_slot && slot < first_slot + request.num_tokens;
-  }
-}
-
-DraftRow DFlashProposer::block_row(KvSequence& cache, int64_t num_verified, int64_t slot) const {
-  const int64_t position = num_verified + slot, end = num_verified + config_.block_size;
-  DraftRow row = {.sequence = &cache, .slot = position, .position = position, .full_end = end};
-  // The window counts context before the anchor and is the same for every slot of the block.
-  row.sliding_begin = std::max<int64_t>(0, num_verified - window_);
-  row.sliding_end = config_.sliding_window_non_causal ? end : position + 1;
-  return row;
-}
 
 }  // namespace
 
 std::unique_ptr<Proposer> make_dflash_proposer(const Speculator& speculator, const fs::path& verifier_folder) {
   const std::string place = (speculator.folder / "config.json").string();
-  DFlashConfig config = parse_dflash_config(speculator.config, speculator.layer_config, place);
+  const DFlashConfig config = parse_dflash_config(speculator.config, speculator.layer_config, place);
   TensorFile weights = TensorFile::open_folder(speculator.folder);
-  check_loaded_tensors(dflash_weights(config), weights);
+  check_loaded_tensors(block_weight_table(config), weights);
   check_verifier(verifier_folder, config.layer, config.aux_layer_ids);
-  return std::make_unique<DFlashProposer>(std::move(config), std::move(weights), verifier_folder);
+  return std::make_unique<DFlashProposer>(config, std::move(weights), verifier_folder);
 }
 
 }  // namespace speculators

@@ -1,40 +1,57 @@
 #include "draft/dflash/trainable_model.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <fmt/format.h>
-
-#include "checkpoint/rotary_frequencies.h"
-#include "draft/training/parameters.h"
 
 namespace speculators {
+namespace {
 
-bool DFlashModel::is_sliding(size_t layer) const {
-  const auto& types = config.layer.layer_types;
-  return layer < types.size() && types[layer] == "sliding_attention" && config.layer.sliding_window.has_value();
+BlockPlan plan_of(const BlockModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
+  return plan_blocks(read_batch_rows(model, batch), model.config, anchors, model.options.compat_upstream);
 }
 
-DFlashModel make_dflash_model(const DFlashConfig& config, const DFlashTrainingOptions& options, FrozenTensors frozen,
-                              uint64_t seed) {
+LossResult weighted_result(const BlockModel& model, const BlockPlan& plan, const nn::PairLosses& losses) {
+  const nn::PairOutcome outcome = nn::outcome_of(losses);
+  const std::vector<float> weights = block_weights(plan, model.config, model.options, outcome.value);
+  return {(losses.value * nn::float_tensor(weights, losses.value.device())).sum(),
+          block_metrics(plan, model.config, model.options.loss, outcome, weights)};
+}
+
+}  // namespace
+
+BlockModel make_dflash_model(const BlockConfig& config, const BlockTrainingOptions& options, FrozenTensors frozen,
+                             uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  DFlashModel model{config, options, std::move(frozen)};
-  const int64_t hidden = config.layer.hidden_size;
-  const RotaryFrequencies frequencies = rotary_frequencies(config.layer);
-  model.rope = nn::Rope(frequencies.values, frequencies.attention_factor);
-  model.fc = nn::LinearGroup(model.num_aux() * hidden, {hidden}, /*has_bias=*/false, generator);
-  model.hidden_norm = nn::make_norm_parameter(hidden);
-  for (int64_t i = 0; i < config.layer.num_hidden_layers; ++i) {
-    model.layers.emplace_back(layer_shape(config.layer, /*has_qk_norms=*/true), generator);
-  }
-  model.norm = nn::make_norm_parameter(hidden);
-  return model;
+  return make_block_model(config, options, std::move(frozen), generator);
 }
 
-void visit_parameters(DFlashModel& model, const nn::ParameterVisitor& visit) {
-  visit("fc.weight", model.fc.weight(0));
-  visit("hidden_norm.weight", model.hidden_norm);
-  for (size_t i = 0; i < model.layers.size(); ++i)
-    visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
-  visit("norm.weight", model.norm);
+LossResult dflash_forward_plain(const BlockModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
+  const BlockPlan plan = plan_of(model, batch, anchors);
+  nn::PairRows pairs;
+  for (const BlockPair& pair : plan.pairs) {
+    pairs.states.push_back(pair.block * model.config.block_size + pair.offset);
+    pairs.targets.push_back(pair.target);
+  }
+  return weighted_result(model, plan,
+                         nn::pair_losses_plain(block_states_plain(model, batch, plan.anchors), batch.last_hidden_states,
+                                               pairs, model.frozen.heads, model.options.loss));
+}
+
+LossResult dflash_forward(const BlockModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
+  const BlockPlan plan = plan_of(model, batch, anchors);
+  if (plan.pairs.empty()) {
+    return {(model.norm * 0.0).sum(), block_metrics(plan, model.config, model.options.loss, {}, {})};
+  }
+  const BlockRows rows = make_block_rows(model, batch, plan, QuerySlots::kSupervised);
+  nn::PairRows pairs;
+  pairs.states = rows.pair_queries;
+  for (const BlockPair& pair : rows.plan.pairs) pairs.targets.push_back(pair.target);
+  return weighted_result(model, rows.plan,
+                         nn::pair_losses(block_states(model, batch, rows), batch.last_hidden_states, pairs,
+                                         model.frozen.heads, {model.options.loss, model.options.compute_dtype}));
+}
+
+double dflash_needed_flops(const BlockModel& model, const TrainBatch& batch, const std::vector<int64_t>& anchors) {
+  return block_flops(model, make_block_rows(model, batch, plan_of(model, batch, anchors), QuerySlots::kSupervised));
 }
 
 }  // namespace speculators

@@ -3,9 +3,8 @@
 #include <cmath>
 
 #include "base/errors.h"
-#include "draft/dflash/targets.h"
+#include "draft/block/weights.h"
 #include "draft/dflash/trainable_model.h"
-#include "draft/dflash/weights.h"
 #include "draft/training/golden_test_support.h"
 #include "draft/training/parameters.h"
 #include "draft/training/random_batch.h"
@@ -13,13 +12,13 @@
 namespace speculators {
 namespace {
 
-std::vector<NamedParameter> parameters_of(DFlashModel& model) {
+std::vector<NamedParameter> parameters_of(BlockModel& model) {
   std::vector<NamedParameter> parameters;
   visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
   return parameters;
 }
 
-DFlashModel golden_model(const golden::Case& c, bool compat_upstream) {
+BlockModel golden_model(const golden::Case& c, bool compat_upstream) {
   DFlashConfig config;
   const Json& fields = c.meta.at("algorithm_config");
   const Json& call = c.meta.at("call");
@@ -40,7 +39,7 @@ DFlashModel golden_model(const golden::Case& c, bool compat_upstream) {
   options.loss = nn::parse_loss_spec(call.at("loss_config").dump());
   options.compat_upstream = compat_upstream;
   const FrozenShape shape{config.layer.hidden_size, config.layer.vocab_size, config.draft_vocab_size};
-  DFlashModel model = make_dflash_model(
+  BlockModel model = make_dflash_model(
       config, options, make_frozen_tensors(golden::verifier_of(c), golden::vocabulary_of(c), shape), /*seed=*/1);
   load_parameters(parameters_of(model), c.group("w."));
   return model;
@@ -57,17 +56,17 @@ std::vector<int64_t> golden_anchors(const golden::Case& c) {
 using GoldenDFlash = golden::GoldenTest;
 
 TEST_P(GoldenDFlash, PlainPathGivesUpstreamsNumbers) {
-  DFlashModel model = golden_model(c, /*compat_upstream=*/true);
+  BlockModel model = golden_model(c, /*compat_upstream=*/true);
   golden::expect_golden(c, dflash_forward_plain(model, golden::batch_of(c), golden_anchors(c)), parameters_of(model));
 }
 
 TEST_P(GoldenDFlash, FusedPathGivesUpstreamsNumbers) {
-  DFlashModel model = golden_model(c, /*compat_upstream=*/true);
+  BlockModel model = golden_model(c, /*compat_upstream=*/true);
   golden::expect_golden(c, dflash_forward(model, golden::batch_of(c), golden_anchors(c)), parameters_of(model));
 }
 
 TEST_P(GoldenDFlash, DrawsUpstreamsAnchorsFromUpstreamsSeed) {
-  const DFlashModel model = golden_model(c, /*compat_upstream=*/true);
+  const BlockModel model = golden_model(c, /*compat_upstream=*/true);
   const TrainBatch batch = golden::batch_of(c);
   const BatchRows rows = read_batch_rows(batch, batch.aux_hidden_states.size(1), batch.last_hidden_states.size(1));
   EXPECT_EQ(draw_anchors(rows, model.config, model.options, c.meta.at("torch_seed_before_forward").get<uint64_t>()),
@@ -85,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, GoldenDFlash,
 
 TEST(DFlash, StrictDocumentsGiveAnotherLossThanUpstreamOnTheSameAnchors) {
   const golden::Case c = golden::read_case(golden::folder_of({false, "dflash_full_dpace"}), "dflash_full_dpace");
-  DFlashModel model = golden_model(c, /*compat_upstream=*/false);
+  BlockModel model = golden_model(c, /*compat_upstream=*/false);
   const double loss = dflash_forward(model, golden::batch_of(c), golden_anchors(c)).loss.item<double>();
   EXPECT_GT(std::abs(loss - c.meta.at("loss").get<double>()), 1e-3);
 }
@@ -153,7 +152,7 @@ TEST(DFlash, PrepareDoesNotShift) {
 
 TEST(DFlash, SavesExactlyTheTensorsOfItsWeightTable) {
   std::map<std::string, std::vector<int64_t>> expected, found;
-  for (const WeightSpec& spec : dflash_weights(small_config(2))) {
+  for (const WeightSpec& spec : block_weight_table(small_config(2))) {
     if (spec.required != WeightPresence::kNever) expected[spec.name] = spec.shape;
   }
   for (const NamedParameter& tensor : make_draft(small_config(2))->saved_tensors())

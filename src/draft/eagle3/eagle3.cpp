@@ -1,13 +1,13 @@
 #include "draft/eagle3/eagle3.h"
 
+#include "draft/chain/weights.h"
 #include "draft/eagle3/config.h"
-#include "draft/eagle3/weights.h"
 
 namespace speculators {
 namespace {
 
 WeightTable weight_table(const Speculator& speculator, const std::string& place) {
-  return eagle3_weights(parse_eagle3_config(speculator.config, speculator.layer_config, place));
+  return chain_weight_table(parse_eagle3_config(speculator.config, speculator.layer_config, place));
 }
 
 }  // namespace

@@ -24,10 +24,10 @@ class TrainableEagle3 : public TrainableDraft {
   }
 
   std::vector<NamedParameter> saved_tensors() override {
-    std::vector<NamedParameter> result = {{"embed_tokens.weight", model_.frozen.embed_tokens}};
+    std::vector<NamedParameter> result = {{"embed_tokens.weight", model_.network.frozen.embed_tokens}};
     for (const NamedParameter& parameter : parameters()) result.push_back({parameter.name, parameter.value.detach()});
-    result.push_back({"lm_head.weight", model_.frozen.heads.lm_head});
-    append_vocabulary(result, model_.frozen);
+    result.push_back({"lm_head.weight", model_.network.frozen.heads.lm_head});
+    append_vocabulary(result, model_.network.frozen);
     return result;
   }
 
@@ -35,21 +35,11 @@ class TrainableEagle3 : public TrainableDraft {
   int64_t speculative_tokens() const override { return model_.options.ttt_steps; }
   const std::vector<int64_t>& aux_layer_ids() const override { return model_.config.aux_layer_ids; }
 
-  // Row j: token x_{j+1} and its mask bit, features g_j, target state y_{j+1}, position j + 1.
-  TrainDocument prepare(TrainDocument document) const override {
-    const int64_t length = document.input_ids.size(0), rows = std::max<int64_t>(length - 1, 0);
-    const int64_t first = length - rows;
-    document.input_ids = document.input_ids.narrow(0, first, rows);
-    document.aux_hidden_states = document.aux_hidden_states.narrow(0, 0, rows);
-    document.last_hidden_states = document.last_hidden_states.narrow(0, first, rows);
-    document.loss_mask = document.loss_mask.narrow(0, first, rows);
-    document.position_ids = document.position_ids.narrow(0, first, rows);
-    return document;
-  }
+  TrainDocument prepare(TrainDocument document) const override { return shift_document(std::move(document)); }
 
   void load(const std::map<std::string, torch::Tensor>& tensors) override {
     load_parameters(parameters(), tensors);
-    load_own_head(model_.frozen, tensors);
+    load_own_head(model_.network.frozen, tensors);
   }
 
   double needed_flops(const TrainBatch& batch) const override { return eagle3_needed_flops(model_, batch); }

@@ -22,14 +22,14 @@ double head_flops(const Eagle3Model& model, const ChainPlan& plan) {
 }  // namespace
 
 double eagle3_needed_flops(const Eagle3Model& model, const TrainBatch& batch) {
-  const int64_t hidden_size = model.config.layer.hidden_size, num_layers = static_cast<int64_t>(model.layers.size());
-  const BatchRows batch_rows = read_batch_rows(batch, model.num_aux() * hidden_size, hidden_size);
+  const int64_t hidden_size = model.config.layer.hidden_size,
+                num_layers = static_cast<int64_t>(model.network.layers.size());
+  const BatchRows batch_rows = read_batch_rows(batch, model.network.aux_width(), hidden_size);
   const ChainRows rows = make_chain_rows(
       batch_rows, plan_chains(batch_rows, model.options.ttt_steps, model.options.compat_upstream), num_layers > 1);
   double total = head_flops(model, rows.plan);
-  total +=
-      product_flops(rows.context.size(), model.num_aux() * hidden_size, hidden_size, 2);  // features need no gradient
-  const auto& shape = model.layers[0].shape;
+  total += product_flops(rows.context.size(), model.network.aux_width(), hidden_size, 2);  // features need no gradient
+  const auto& shape = model.network.layers[0].shape;
   const int64_t q_width = shape.num_heads * shape.head_dim, kv_width = 2 * shape.num_kv_heads * shape.head_dim;
   // The embedding half of the first layer's q, k, v: once per token, no gradient of the input.
   total += product_flops(rows.query_tokens.size(), hidden_size, q_width, 2);
@@ -41,10 +41,9 @@ double eagle3_needed_flops(const Eagle3Model& model, const TrainBatch& batch) {
       const auto& queries = everywhere ? rows.context.rows() : chains;
       const auto keys = step == 0 ? rows.context.size() : static_cast<int64_t>(chains.size());
       const auto num_queries = static_cast<int64_t>(queries.size());
-      const auto window = model.is_sliding(i) ? model.config.layer.sliding_window : std::nullopt;
       total += product_flops(num_queries, hidden_size, q_width, 3) + product_flops(keys, hidden_size, kv_width, 3);
       total += tail_flops(shape, num_queries);
-      total += attention_flops(shape, *chain_attention_plan(rows, queries, step, window));
+      total += attention_flops(shape, *chain_attention_plan(rows, queries, step, model.network.windows[i]));
     }
   }
   return total;

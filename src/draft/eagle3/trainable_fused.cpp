@@ -28,14 +28,14 @@ struct LayerState {
 class Eagle3Pass {
  public:
   Eagle3Pass(const Eagle3Model& model, const TrainBatch& batch, ChainRows rows)
-      : model_(model), batch_(batch), rows_(std::move(rows)), eps_(model.config.layer.rms_norm_eps) {
-    const LayerSettings settings{eps_, model.config.layer.hidden_act, model.options.compute_dtype};
-    for (size_t i = 0; i < model.layers.size(); ++i) {
+      : model_(model), network_(model.network), batch_(batch), rows_(std::move(rows)), eps_(network_.eps) {
+    const LayerSettings settings{eps_, network_.hidden_act, network_.compute_dtype};
+    for (size_t i = 0; i < network_.layers.size(); ++i) {
       if (i == 0) {
-        layers_.push_back(
-            {LayerUse(model.layers[0], settings, token_columns(rows_.query_tokens), token_columns(rows_.key_tokens))});
+        layers_.push_back({LayerUse(network_.layers[0], settings, token_columns(rows_.query_tokens),
+                                    token_columns(rows_.key_tokens))});
       } else {
-        layers_.push_back({LayerUse(model.layers[i], settings)});
+        layers_.push_back({LayerUse(network_.layers[i], settings)});
       }
     }
   }
@@ -47,7 +47,7 @@ class Eagle3Pass {
     for (int64_t step = 0; step < model_.options.ttt_steps && rows_.plan.num_active[step] > 0; ++step) {
       if (step > 0) hidden = hidden.narrow(0, 0, rows_.plan.num_active[step]);
       for (size_t i = 0; i < layers_.size(); ++i) hidden = run_layer(i, step_rows(i, step), hidden);
-      const auto normed = nn::rms_norm(hidden, model_.norm, eps_);
+      const auto normed = nn::rms_norm(hidden, network_.norm, eps_);
       states.push_back(normed);
       if (model_.config.norm_output) hidden = normed;
     }
@@ -57,23 +57,16 @@ class Eagle3Pass {
  private:
   nn::FixedColumns token_columns(const RowSet& tokens) const {
     const auto ids = batch_.input_ids.index_select(0, tokens.index());
-    return {nn::normalise(at::embedding(model_.frozen.embed_tokens, ids), eps_), {model_.layers[0].input_layernorm}};
+    return {nn::normalise(at::embedding(network_.frozen.embed_tokens, ids), eps_),
+            {network_.layers[0].input_layernorm}};
   }
 
   torch::Tensor first_hidden() const {
-    nn::FixedColumns columns{batch_.aux_hidden_states.index_select(0, rows_.context.index()).to(torch::kFloat32)};
-    const int64_t width = columns.rows.size(1);
-    if (model_.config.norm_before_fc) {
-      columns = {nn::normalise(columns.rows, eps_), {model_.input_norm}};
-    } else if (model_.config.fc_norm) {
-      const auto chunks = columns.rows.view({-1, model_.config.layer.hidden_size});
-      columns = {nn::normalise(chunks, eps_).view({-1, width}), model_.fc_norm};
-    }
-    return nn::LinearUse(model_.fc, std::move(columns), model_.options.compute_dtype).apply_fixed({}, {});
+    return fuse_aux_states(network_, batch_.aux_hidden_states.index_select(0, rows_.context.index()));
   }
 
   nn::RopeAngles angles(const std::vector<int64_t>& rows, int64_t step) const {
-    return model_.rope.angles(batch_.position_ids.index_select(0, nn::index_tensor(rows)) + step);
+    return network_.rope.angles(batch_.position_ids.index_select(0, nn::index_tensor(rows)) + step);
   }
 
   StepRows step_rows(size_t layer, int64_t step) const {
@@ -102,7 +95,7 @@ class Eagle3Pass {
       const auto at_q = at_queries(normed, r);
       kv = state.use.kv.apply_fixed(rows_.key_tokens.positions(r.keys, r.step), normed);
       q = state.use.q.apply_fixed(rows_.query_tokens.positions(r.queries, r.step), at_q);
-      residual = model_.config.norm_before_residual ? at_q : at_queries(hidden, r);
+      residual = network_.norm_before_residual ? at_q : at_queries(hidden, r);
     } else {
       const auto normed = nn::rms_norm(hidden, layer.input_layernorm, eps_);
       kv = state.use.kv.apply(normed);
@@ -115,9 +108,8 @@ class Eagle3Pass {
     } else {
       state.own.push_back(keys_values);
     }
-    const std::optional<int64_t> window = model_.is_sliding(index) ? model_.config.layer.sliding_window : std::nullopt;
     const auto mixed = state.use.attend(state.use.queries(q, r.query_angles), state.base, own_keys(state, r),
-                                        chain_attention_plan(rows_, r.queries, r.step, window));
+                                        chain_attention_plan(rows_, r.queries, r.step, network_.windows[index]));
     return state.use.finish(mixed, residual);
   }
 
@@ -134,6 +126,7 @@ class Eagle3Pass {
   }
 
   const Eagle3Model& model_;
+  const ChainNetwork& network_;
   const TrainBatch& batch_;
   const ChainRows rows_;
   const double eps_;
@@ -157,17 +150,18 @@ nn::PairRows pair_rows(const ChainPlan& plan, int64_t num_rows) {
 }  // namespace
 
 LossResult eagle3_forward(const Eagle3Model& model, const TrainBatch& batch) {
-  const int64_t hidden_size = model.config.layer.hidden_size;
-  const BatchRows rows = read_batch_rows(batch, model.num_aux() * hidden_size, hidden_size);
+  const ChainNetwork& network = model.network;
+  const BatchRows rows = read_batch_rows(batch, network.aux_width(), network.hidden_size);
   const ChainPlan plan = plan_chains(rows, model.options.ttt_steps, model.options.compat_upstream);
   const auto metrics = [&](const nn::PairOutcome& outcome) {
     return chain_metrics(plan, rows, outcome, model.options.loss, model.options.ttt_step_loss_decay,
                          model.options.compat_upstream);
   };
-  if (plan.pairs.empty()) return {(model.norm * 0.0).sum(), metrics({})};
-  const auto states = Eagle3Pass(model, batch, make_chain_rows(rows, plan, model.layers.size() > 1)).run();
-  const nn::PairLosses losses = nn::pair_losses(states, batch.last_hidden_states, pair_rows(plan, rows.num_rows()),
-                                                model.frozen.heads, {model.options.loss, model.options.compute_dtype});
+  if (plan.pairs.empty()) return {(network.norm * 0.0).sum(), metrics({})};
+  const auto states = Eagle3Pass(model, batch, make_chain_rows(rows, plan, network.layers.size() > 1)).run();
+  const nn::PairLosses losses =
+      nn::pair_losses(states, batch.last_hidden_states, pair_rows(plan, rows.num_rows()), network.frozen.heads,
+                      {model.options.loss, model.options.compute_dtype});
   const auto weights = nn::float_tensor(chain_weights(plan, model.options.ttt_step_loss_decay));
   return {(losses.value * weights).sum(), metrics(nn::outcome_of(losses))};
 }

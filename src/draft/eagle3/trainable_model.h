@@ -2,30 +2,15 @@
 // Dims: T packed tokens, A aux layers, D hidden size.
 #pragma once
 
-#include <vector>
-
+#include "draft/chain/trainable_network.h"
 #include "draft/eagle3/trainable.h"
-#include "draft/training/frozen_tensors.h"
-#include "nn/decoder_layer.h"
-#include "nn/rope.h"
 
 namespace speculators {
 
 struct Eagle3Model {
   Eagle3Config config;
   Eagle3TrainingOptions options;
-  FrozenTensors frozen;
-  nn::Rope rope;
-  nn::LinearGroup fc;                    // [D, A*D]
-  torch::Tensor input_norm;              // [A*D], with norm_before_fc
-  std::vector<torch::Tensor> fc_norm;    // A times [D], with fc_norm
-  std::vector<nn::DecoderLayer> layers;  // the first reads [embedding ; hidden]
-  torch::Tensor norm;                    // [D]
-
-  int64_t num_aux() const {
-    return config.aux_layer_ids.empty() ? 3 : static_cast<int64_t>(config.aux_layer_ids.size());
-  }
-  bool is_sliding(size_t layer) const;
+  ChainNetwork network;
 };
 
 Eagle3Model make_eagle3_model(const Eagle3Config& config, const Eagle3TrainingOptions& options, FrozenTensors frozen,

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/errors.h"
+#include "draft/chain/weights.h"
 #include "draft/eagle3/golden_model_for_test.h"
-#include "draft/eagle3/weights.h"
 #include "draft/training/parameters.h"
 #include "draft/training/random_batch.h"
 
@@ -143,7 +143,7 @@ TEST(Eagle3, SavesExactlyTheTensorsOfItsWeightTable) {
     Eagle3Config config = small_config(2, model_type);
     config.layer.attention_bias = true;
     std::map<std::string, std::vector<int64_t>> expected, found;
-    for (const WeightSpec& spec : eagle3_weights(config)) expected[spec.name] = spec.shape;
+    for (const WeightSpec& spec : chain_weight_table(config)) expected[spec.name] = spec.shape;
     for (const NamedParameter& tensor : make_draft(config)->saved_tensors())
       found[tensor.name] = tensor.value.sizes().vec();
     EXPECT_EQ(found, expected);

@@ -1,0 +1,46 @@
+#include "draft/dspark/trainable.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/errors.h"
+#include "draft/block/trainable_draft.h"
+#include "draft/dspark/trainable_model.h"
+
+namespace speculators {
+namespace {
+
+class TrainableDSpark : public TrainableBlockDraft {
+ public:
+  explicit TrainableDSpark(DSparkModel model) : model_(std::move(model)) {}
+  Json config_fields() const override { return to_json(model_.config); }
+
+ private:
+  const BlockModel& block() const override { return model_.block; }
+  FrozenTensors& frozen() override { return model_.block.frozen; }
+  void visit(const nn::ParameterVisitor& visit) override { visit_parameters(model_, visit); }
+  LossResult forward_fused(const TrainBatch& batch, const std::vector<int64_t>& anchors) override {
+    return dspark_forward(model_, batch, anchors);
+  }
+  LossResult forward_plain(const TrainBatch& batch, const std::vector<int64_t>& anchors) override {
+    return dspark_forward_plain(model_, batch, anchors);
+  }
+  double flops_of(const TrainBatch& batch, const std::vector<int64_t>& anchors) const override {
+    return dspark_needed_flops(model_, batch, anchors);
+  }
+
+  DSparkModel model_;
+};
+
+}  // namespace
+
+std::unique_ptr<TrainableDraft> make_trainable_dspark(const DSparkConfig& config, const DSparkTrainingOptions& options,
+                                                      const VerifierTensors& verifier,
+                                                      const std::optional<VocabularyMap>& vocabulary, uint64_t seed) {
+  check_block_options(options);
+  if (options.confidence_head_alpha < 0) throw UsageError("--confidence-head-alpha: expected at least 0");
+  const FrozenShape shape{config.layer.hidden_size, config.layer.vocab_size, config.draft_vocab_size};
+  return std::make_unique<TrainableDSpark>(
+      make_dspark_model(config, options, make_frozen_tensors(verifier, vocabulary, shape), seed));
+}
+
+}  // namespace speculators

@@ -1,0 +1,11 @@
+// P-EAGLE as one row of draft/registry.cpp: its tensors and its proposer.
+#pragma once
+
+#include "draft/draft_algorithm.h"
+
+namespace speculators {
+
+DraftAlgorithm peagle_algorithm();
+std::unique_ptr<Proposer> make_peagle_proposer(const Speculator& speculator, const fs::path& verifier_folder);
+
+}  // namespace speculators
