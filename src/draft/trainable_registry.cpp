@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
@@ -167,9 +166,24 @@ void fit_heads(ModelConfig& layer) {
   }
 }
 
+struct SavedDraft {
+  const Speculator& speculator;
+  const VerifierTensors& tensors;
+  const std::optional<VocabularyMap>& vocabulary;
+  uint64_t seed;
+};
+
+template <auto parse_config, auto make, auto options_of>
+std::unique_ptr<TrainableDraft> restored(const SavedDraft& saved, const DraftTrainingOptions& resolved) {
+  const std::string place = (saved.speculator.folder / "config.json").string();
+  const auto config = parse_config(saved.speculator.config, saved.speculator.layer_config, place);
+  return make(config, options_of(resolved), saved.tensors, saved.vocabulary, saved.seed);
+}
+
 struct TrainableAlgorithm {
   const char* name;
   std::unique_ptr<TrainableDraft> (*make)(const TrainableRequest& request, const DraftTrainingOptions& resolved);
+  std::unique_ptr<TrainableDraft> (*restore)(const SavedDraft& saved, const DraftTrainingOptions& resolved);
   // What an unset option becomes.
   const char *draft_arch, *loss_fn, *per_position_loss_weight;
   int64_t num_layers, block_size;
@@ -178,10 +192,14 @@ struct TrainableAlgorithm {
 };
 
 constexpr TrainableAlgorithm kAlgorithms[] = {
-    {"dflash", new_dflash, "qwen3", "ce", "dpace", 5, 16, false},
-    {"dspark", new_dspark, "qwen3", "kl_div", "fixed-exp-decay", 5, 8, false, /*sample_from_anchor=*/true},
-    {"eagle3", new_eagle3, "llama", "kl_div", "fixed-exp-decay", 1, 8, true},
-    {"peagle", new_peagle, "qwen3", "kl_div", "fixed-exp-decay", 1, 8, false, false, /*trains_embedding=*/true},
+    {"dflash", new_dflash, restored<parse_dflash_config, make_trainable_dflash, dflash_options>, "qwen3", "ce", "dpace",
+     5, 16, false},
+    {"dspark", new_dspark, restored<parse_dspark_config, make_trainable_dspark, dspark_options>, "qwen3", "kl_div",
+     "fixed-exp-decay", 5, 8, false, /*sample_from_anchor=*/true},
+    {"eagle3", new_eagle3, restored<parse_eagle3_config, make_trainable_eagle3, eagle3_options>, "llama", "kl_div",
+     "fixed-exp-decay", 1, 8, true},
+    {"peagle", new_peagle, restored<parse_peagle_config, make_trainable_peagle, peagle_options>, "qwen3", "kl_div",
+     "fixed-exp-decay", 1, 8, false, false, /*trains_embedding=*/true},
 };
 
 const TrainableAlgorithm& algorithm_named(std::string_view name) {
@@ -234,21 +252,7 @@ std::unique_ptr<TrainableDraft> make_trainable_draft(const Speculator& speculato
                                                      const VerifierTensors& tensors,
                                                      const std::optional<VocabularyMap>& vocabulary, uint64_t seed) {
   const DraftTrainingOptions resolved = resolve_options(speculator.algorithm, options);
-  const std::string place = (speculator.folder / "config.json").string();
-  if (speculator.algorithm == "eagle3") {
-    const Eagle3Config config = parse_eagle3_config(speculator.config, speculator.layer_config, place);
-    return make_trainable_eagle3(config, eagle3_options(resolved), tensors, vocabulary, seed);
-  }
-  if (speculator.algorithm == "peagle") {
-    const PEagleConfig config = parse_peagle_config(speculator.config, speculator.layer_config, place);
-    return make_trainable_peagle(config, peagle_options(resolved), tensors, vocabulary, seed);
-  }
-  if (speculator.algorithm == "dspark") {
-    const DSparkConfig config = parse_dspark_config(speculator.config, speculator.layer_config, place);
-    return make_trainable_dspark(config, dspark_options(resolved), tensors, vocabulary, seed);
-  }
-  const DFlashConfig config = parse_dflash_config(speculator.config, speculator.layer_config, place);
-  return make_trainable_dflash(config, dflash_options(resolved), tensors, vocabulary, seed);
+  return algorithm_named(speculator.algorithm).restore({speculator, tensors, vocabulary, seed}, resolved);
 }
 
 ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrainingOptions& resolved) {
@@ -285,8 +289,7 @@ ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrai
     }
     layer.layer_types[index] = "full_attention";
   }
-  const auto& types = layer.layer_types;
-  if (std::find(types.begin(), types.end(), "sliding_attention") == types.end()) layer.sliding_window.reset();
+  if (!has_sliding_layers(layer)) layer.sliding_window.reset();
   return layer;
 }
 

@@ -23,7 +23,7 @@ TEST_P(OptimiserTrajectory, FourUpdatesEqualUpstream) {
   if (!path) GTEST_SKIP() << "no golden files (set SPECULATORS_SHARED)";
   const auto c = golden::read_case(golden::shared_folder(), "eagle3_llama");
   Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/true);
-  const auto parameters = golden::parameters_of(model);
+  const auto parameters = parameters_of(model);
   const auto optimisers = make_optimisers(
       parameters, {.optimiser = GetParam().optimiser, .lr = 1e-3, .muon_lr = 1e-2, .compat_upstream = true});
   const Schedule schedule{.type = "linear", .warmup_steps = 1, .total_steps = 6};

@@ -10,12 +10,6 @@ LossResult TrainableBlockDraft::forward(const TrainBatch& batch, uint64_t seed) 
   return plain ? forward_plain(batch, anchors) : forward_fused(batch, anchors);
 }
 
-std::vector<NamedParameter> TrainableBlockDraft::parameters() {
-  std::vector<NamedParameter> result;
-  visit([&](const std::string& name, torch::Tensor& value) { result.push_back({name, value}); });
-  return result;
-}
-
 std::vector<NamedParameter> TrainableBlockDraft::saved_tensors() {
   std::vector<NamedParameter> result;
   for (const NamedParameter& parameter : parameters()) result.push_back({parameter.name, parameter.value.detach()});

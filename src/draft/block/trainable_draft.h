@@ -14,7 +14,6 @@ namespace speculators {
 class TrainableBlockDraft : public TrainableDraft {
  public:
   LossResult forward(const TrainBatch& batch, uint64_t seed) override;
-  std::vector<NamedParameter> parameters() override;
   // Neither the embedding nor a full head: both are the verifier's.
   std::vector<NamedParameter> saved_tensors() override;
   int64_t speculative_tokens() const override { return block().config.speculative_tokens(); }
@@ -26,8 +25,6 @@ class TrainableBlockDraft : public TrainableDraft {
  protected:
   virtual const BlockModel& block() const = 0;
   virtual FrozenTensors& frozen() = 0;
-  // Every parameter by name, in a fixed order.
-  virtual void visit(const nn::ParameterVisitor& visit) = 0;
   // `anchors`: ascending rows.
   virtual LossResult forward_fused(const TrainBatch& batch, const std::vector<int64_t>& anchors) = 0;
   virtual LossResult forward_plain(const TrainBatch& batch, const std::vector<int64_t>& anchors) = 0;

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "checkpoint/rotary_frequencies.h"
+#include "draft/layer_checks.h"
 #include "draft/training/parameters.h"
 
 namespace speculators {
@@ -23,8 +24,7 @@ void check_block_options(const BlockTrainingOptions& options) {
 }
 
 bool BlockModel::is_sliding(size_t layer) const {
-  const auto& types = config.layer.layer_types;
-  return layer < types.size() && types[layer] == "sliding_attention" && config.layer.sliding_window.has_value();
+  return speculators::is_sliding(config.layer, static_cast<int64_t>(layer)) && config.layer.sliding_window.has_value();
 }
 
 BlockVisibility BlockModel::visibility(size_t layer) const {

@@ -3,20 +3,12 @@
 #include <fmt/format.h>
 
 #include "checkpoint/rotary_frequencies.h"
+#include "draft/layer_checks.h"
 #include "draft/training/parameters.h"
 #include "nn/fused_ops.h"
 #include "nn/linear_use.h"
 
 namespace speculators {
-namespace {
-
-// The window of a layer that slides.
-std::optional<int64_t> window_of(const ModelConfig& layer, size_t index) {
-  const bool sliding = index < layer.layer_types.size() && layer.layer_types[index] == "sliding_attention";
-  return sliding ? layer.sliding_window : std::nullopt;
-}
-
-}  // namespace
 
 ChainNetwork make_chain_network(const ChainConfig& config, FrozenTensors frozen, torch::ScalarType compute_dtype,
                                 at::Generator& generator) {
@@ -38,7 +30,7 @@ ChainNetwork make_chain_network(const ChainConfig& config, FrozenTensors frozen,
     shape.has_hidden_norm = i == 0;
     shape.num_inputs = i == 0 ? 2 * hidden : hidden;
     network.layers.emplace_back(shape, generator);
-    network.windows.push_back(window_of(config.layer, i));
+    network.windows.push_back(is_sliding(config.layer, i) ? config.layer.sliding_window : std::nullopt);
   }
   network.norm = nn::make_norm_parameter(hidden);
   return network;

@@ -4,6 +4,7 @@
 
 #include "draft/block/trainable_draft.h"
 #include "draft/dflash/trainable_model.h"
+#include "draft/training/parameters.h"
 
 namespace speculators {
 namespace {
@@ -11,12 +12,12 @@ namespace {
 class TrainableDFlash : public TrainableBlockDraft {
  public:
   explicit TrainableDFlash(BlockModel model) : model_(std::move(model)) {}
+  std::vector<NamedParameter> parameters() override { return parameters_of(model_); }
   Json config_fields() const override { return to_json(model_.config); }
 
  private:
   const BlockModel& block() const override { return model_; }
   FrozenTensors& frozen() override { return model_.frozen; }
-  void visit(const nn::ParameterVisitor& visit) override { visit_parameters(model_, visit); }
   LossResult forward_fused(const TrainBatch& batch, const std::vector<int64_t>& anchors) override {
     return dflash_forward(model_, batch, anchors);
   }

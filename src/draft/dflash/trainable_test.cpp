@@ -12,12 +12,6 @@
 namespace speculators {
 namespace {
 
-std::vector<NamedParameter> parameters_of(BlockModel& model) {
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  return parameters;
-}
-
 BlockModel golden_model(const golden::Case& c, bool compat_upstream) {
   DFlashConfig config;
   const Json& fields = c.meta.at("algorithm_config");

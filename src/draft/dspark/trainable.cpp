@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "draft/block/trainable_draft.h"
 #include "draft/dspark/trainable_model.h"
+#include "draft/training/parameters.h"
 
 namespace speculators {
 namespace {
@@ -12,12 +13,12 @@ namespace {
 class TrainableDSpark : public TrainableBlockDraft {
  public:
   explicit TrainableDSpark(DSparkModel model) : model_(std::move(model)) {}
+  std::vector<NamedParameter> parameters() override { return parameters_of(model_); }
   Json config_fields() const override { return to_json(model_.config); }
 
  private:
   const BlockModel& block() const override { return model_.block; }
   FrozenTensors& frozen() override { return model_.block.frozen; }
-  void visit(const nn::ParameterVisitor& visit) override { visit_parameters(model_, visit); }
   LossResult forward_fused(const TrainBatch& batch, const std::vector<int64_t>& anchors) override {
     return dspark_forward(model_, batch, anchors);
   }

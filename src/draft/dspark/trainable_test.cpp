@@ -10,12 +10,6 @@
 namespace speculators {
 namespace {
 
-std::vector<NamedParameter> parameters_of(DSparkModel& model) {
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  return parameters;
-}
-
 DSparkTrainingOptions golden_options(const Json& call) {
   DSparkTrainingOptions options;
   options.max_anchors = call.at("max_anchors").get<int64_t>();

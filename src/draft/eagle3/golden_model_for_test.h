@@ -7,12 +7,6 @@
 
 namespace speculators::golden {
 
-inline std::vector<NamedParameter> parameters_of(Eagle3Model& model) {
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  return parameters;
-}
-
 inline Eagle3Model eagle3_model(const Case& c, bool compat_upstream) {
   Eagle3Config config;
   const Json& fields = c.meta.at("algorithm_config");

@@ -17,11 +17,7 @@ class TrainableEagle3 : public TrainableDraft {
     return plain ? eagle3_forward_plain(model_, batch) : eagle3_forward(model_, batch);
   }
 
-  std::vector<NamedParameter> parameters() override {
-    std::vector<NamedParameter> result;
-    visit_parameters(model_, [&](const std::string& name, torch::Tensor& value) { result.push_back({name, value}); });
-    return result;
-  }
+  std::vector<NamedParameter> parameters() override { return parameters_of(model_); }
 
   std::vector<NamedParameter> saved_tensors() override {
     std::vector<NamedParameter> result = {{"embed_tokens.weight", model_.network.frozen.embed_tokens}};

@@ -17,12 +17,12 @@ using GoldenEagle3 = golden::GoldenTest;
 
 TEST_P(GoldenEagle3, PlainPathGivesUpstreamsNumbers) {
   Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/true);
-  golden::expect_golden(c, eagle3_forward_plain(model, golden::batch_of(c)), golden::parameters_of(model));
+  golden::expect_golden(c, eagle3_forward_plain(model, golden::batch_of(c)), parameters_of(model));
 }
 
 TEST_P(GoldenEagle3, FusedPathGivesUpstreamsNumbers) {
   Eagle3Model model = golden::eagle3_model(c, /*compat_upstream=*/true);
-  golden::expect_golden(c, eagle3_forward(model, golden::batch_of(c)), golden::parameters_of(model));
+  golden::expect_golden(c, eagle3_forward(model, golden::batch_of(c)), parameters_of(model));
 }
 
 INSTANTIATE_TEST_SUITE_P(Own, GoldenEagle3,

@@ -7,12 +7,6 @@
 
 namespace speculators::golden {
 
-inline std::vector<NamedParameter> parameters_of(PEagleModel& model) {
-  std::vector<NamedParameter> parameters;
-  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
-  return parameters;
-}
-
 inline SlotSampling sampling_of(const Case& c) {
   const Json& call = c.meta.at("call");
   return {call.at("num_depths").get<int64_t>(), call.at("down_sample_ratio").get<double>(),

@@ -21,11 +21,7 @@ class TrainablePEagle : public TrainableDraft {
     return plain ? peagle_forward_plain(model_, batch, slots) : peagle_forward(model_, batch, slots);
   }
 
-  std::vector<NamedParameter> parameters() override {
-    std::vector<NamedParameter> result;
-    visit_parameters(model_, [&](const std::string& name, torch::Tensor& value) { result.push_back({name, value}); });
-    return result;
-  }
+  std::vector<NamedParameter> parameters() override { return parameters_of(model_); }
 
   std::vector<NamedParameter> saved_tensors() override {
     std::vector<NamedParameter> result;

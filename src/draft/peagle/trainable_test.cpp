@@ -18,14 +18,12 @@ using GoldenPEagle = golden::GoldenTest;
 
 TEST_P(GoldenPEagle, PlainPathGivesUpstreamsNumbers) {
   PEagleModel model = golden::peagle_model(c);
-  golden::expect_golden(c, peagle_forward_plain(model, golden::batch_of(c), golden::slots_of(c)),
-                        golden::parameters_of(model));
+  golden::expect_golden(c, peagle_forward_plain(model, golden::batch_of(c), golden::slots_of(c)), parameters_of(model));
 }
 
 TEST_P(GoldenPEagle, FusedPathGivesUpstreamsNumbers) {
   PEagleModel model = golden::peagle_model(c);
-  golden::expect_golden(c, peagle_forward(model, golden::batch_of(c), golden::slots_of(c)),
-                        golden::parameters_of(model));
+  golden::expect_golden(c, peagle_forward(model, golden::batch_of(c), golden::slots_of(c)), parameters_of(model));
 }
 
 TEST_P(GoldenPEagle, TheSeedDrawsUpstreamsSlots) {

@@ -12,6 +12,14 @@
 
 namespace speculators {
 
+// What visit_parameters(model, ...) shows, in its order.
+template <class Model>
+std::vector<NamedParameter> parameters_of(Model& model) {
+  std::vector<NamedParameter> parameters;
+  visit_parameters(model, [&](const std::string& name, torch::Tensor& value) { parameters.push_back({name, value}); });
+  return parameters;
+}
+
 // Copies tensors[name] into each parameter; names in the map that no parameter has are ignored.
 // Throws DataError listing every parameter that is missing, misshapen or not finite.
 void load_parameters(const std::vector<NamedParameter>& parameters,
