@@ -221,7 +221,11 @@ TEST_P(LosslessDraft, AnswersWithEveryFilterFollowTheVerifier) {
   EXPECT_LT(score(proposer_.get(), {.temperature = 0.7, .top_k = 4, .top_p = 0.95, .min_p = 0.02}), kOneInHundred);
 }
 
-TEST_P(LosslessDraft, PlainAnswersFollowTheVerifier) { EXPECT_LT(score(nullptr, {.temperature = 1}), kOneInHundred); }
+// No draft takes part: once is enough.
+class PlainDecoding : public LosslessDraft {};
+INSTANTIATE_TEST_SUITE_P(Algorithm, PlainDecoding, ::testing::Values("eagle3"));
+
+TEST_P(PlainDecoding, AnswersFollowTheVerifier) { EXPECT_LT(score(nullptr, {.temperature = 1}), kOneInHundred); }
 
 class ConfidenceStop : public LosslessDraft {};
 INSTANTIATE_TEST_SUITE_P(Algorithm, ConfidenceStop,
