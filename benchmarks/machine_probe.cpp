@@ -10,10 +10,6 @@
 namespace speculators {
 namespace {
 
-constexpr size_t kProbeFloats = size_t{32} << 20;  // 128 MB, beyond any cache this is run on
-// Looks are short, so that on a busy machine some fall between the others' time slices.
-constexpr size_t kLookFloats = size_t{1} << 20;
-constexpr int kLooks = 16;
 constexpr int64_t kFmaSteps = 20'000;
 constexpr int kNumSums = 12;
 
@@ -104,28 +100,24 @@ double seconds_of(ComputePool& pool, int64_t count, const std::function<float(in
 
 }  // namespace
 
-MachineProbe::MachineProbe() : memory_(kProbeFloats, 1.0f) {}
+MachineProbe::MachineProbe(int64_t num_bytes) : memory_(static_cast<size_t>(num_bytes) / sizeof(float), 1.0f) {}
 
-void MachineProbe::measure(ComputePool& pool, MachineFigures& best) {
+MachineFigures MachineProbe::look(ComputePool& pool) {
   static const Probes probes = choose_probes();
   const int num_threads = pool.num_threads();
-  for (int look = 0; look < kLooks; ++look) {
-    next_ = (next_ + kLookFloats) % kProbeFloats;
-    const double read_seconds = seconds_of(
-        pool, static_cast<int64_t>(kLookFloats),
-        [&](int64_t begin, int64_t end) { return probes.read(memory_.data() + next_ + begin, end - begin); }, sink_);
-    best.bytes_per_second = std::max(best.bytes_per_second, 4.0 * kLookFloats / read_seconds);
-    const double fma_seconds = seconds_of(
-        pool, num_threads,
-        [&](int64_t begin, int64_t end) {
-          float sum = 0;
-          for (int64_t i = begin; i < end; ++i) sum += probes.compute(0.5f);
-          return sum;
-        },
-        sink_);
-    best.flops_per_second =
-        std::max(best.flops_per_second, 2.0 * kFmaSteps * kNumSums * probes.lanes * num_threads / fma_seconds);
-  }
+  const auto count = static_cast<int64_t>(memory_.size());
+  const double read_seconds = seconds_of(
+      pool, count, [&](int64_t begin, int64_t end) { return probes.read(memory_.data() + begin, end - begin); }, sink_);
+  const double fma_seconds = seconds_of(
+      pool, num_threads,
+      [&](int64_t begin, int64_t end) {
+        float sum = 0;
+        for (int64_t i = begin; i < end; ++i) sum += probes.compute(0.5f);
+        return sum;
+      },
+      sink_);
+  return {sizeof(float) * static_cast<double>(count) / read_seconds,
+          2.0 * kFmaSteps * kNumSums * probes.lanes * num_threads / fma_seconds};
 }
 
 }  // namespace speculators

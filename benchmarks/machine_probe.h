@@ -11,16 +11,16 @@ struct MachineFigures {
   double flops_per_second = 0;  // a multiply-add counts two
 };
 
-// Buffers for the probes; call measure() now and then between other measurements and keep the best of all.
+// Look now and then between other measurements, and treat the looks as the measurements are treated (best, median).
 class MachineProbe {
  public:
-  MachineProbe();
-  // Improves `best` by one more look with the pool's threads.
-  void measure(ComputePool& pool, MachineFigures& best);
+  // A look reads `num_bytes`: as many as what is measured beside it, and far more than the caches hold. A shorter one
+  // is the machine's luckiest moment, and no yardstick for a pass over 300 MB.
+  explicit MachineProbe(int64_t num_bytes = int64_t{256} << 20);
+  MachineFigures look(ComputePool& pool);
 
  private:
   AlignedVector<float> memory_;
-  size_t next_ = 0;  // where the next look begins
   float sink_ = 0;
 };
 

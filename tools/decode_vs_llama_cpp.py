@@ -3,14 +3,16 @@
     python tools/decode_vs_llama_cpp.py build/benchmarks/verify_rows_benchmark HF_FOLDER MODEL.gguf [--threads 2] [--turns 4]
 
 HF_FOLDER is what `import-gguf` made of MODEL.gguf. llama.cpp comes out of the package `xllamacpp` (its shared library exports the
-C API); it reads a BF16 copy of MODEL.gguf that the package `gguf` writes beside HF_FOLDER. Prints the best time of both for 1, 2,
-4 and 8 rows, the ratio, and ours against max(bytes / read bandwidth, operations / peak) as measured in the same run.
+C API); it reads a BF16 copy of MODEL.gguf that the package `gguf` writes beside HF_FOLDER. Prints the median time of both for 1, 2,
+4 and 8 rows, the ratio, and ours against max(bytes / read bandwidth, operations / peak) as measured between the passes (median and
+range over the turns), and the best times.
 """
 import argparse
 import ctypes
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -101,16 +103,17 @@ class LlamaCpp:
         if self.lib.llama_decode(self.context, self.batch) != 0:
             sys.exit("llama_decode failed")
 
-    def best(self, seconds, best):
-        start, turn = time.perf_counter(), 0
+    def times(self, seconds):
+        start, turn, times = time.perf_counter(), 0, {rows: [] for rows in ROWS}
         while time.perf_counter() - start < seconds:
             for rows in ROWS:
                 tokens = [100 + (i * 7919 + turn * 104729) % 20000 for i in range(rows)]
                 begin = time.perf_counter()
                 self.decode(tokens, CONTEXT)
-                best[rows] = min(best[rows], 1e3 * (time.perf_counter() - begin))
+                times[rows].append(1e3 * (time.perf_counter() - begin))
                 self.lib.llama_memory_seq_rm(self.memory, 0, CONTEXT, -1)
             turn += 1
+        return times
 
 
 def main():
@@ -126,24 +129,27 @@ def main():
     if not os.path.exists(copy):
         write_bf16_copy(arguments.gguf, copy)
     peer = LlamaCpp(copy, arguments.threads)
-    theirs, ours, machine = dict.fromkeys(ROWS, 1e9), dict.fromkeys(ROWS, 1e9), {}
+    theirs, ours, machine = {rows: [] for rows in ROWS}, {rows: [] for rows in ROWS}, []
     for _ in range(arguments.turns):
-        peer.best(arguments.seconds, theirs)
+        for rows, times in peer.times(arguments.seconds).items():
+            theirs[rows].append((statistics.median(times), min(times)))
         text = subprocess.run([arguments.program, arguments.folder, str(arguments.seconds), str(CONTEXT)], check=True,
                               capture_output=True, text=True,
                               env={**os.environ, "SPECULATORS_NUM_THREADS": str(arguments.threads)}).stdout
         lines = [json.loads(line) for line in text.splitlines()]
         for line in lines[:-1]:
-            ours[line["rows"]] = min(ours[line["rows"]], line["ms"])
-        for key in ("read_gb_per_s", "fp32_gflop_per_s"):
-            machine[key] = max(machine.get(key, 0), lines[-1][key])
-        weight_mb = lines[-1]["weight_mb"]
-    print(f"{arguments.threads} threads, {machine['read_gb_per_s']:.1f} GB/s read, {machine['fp32_gflop_per_s']:.0f} GFLOP/s fp32, "
-          f"{weight_mb:.0f} MB of weights")
+            ours[line["rows"]].append((line["ms"], line["best_ms"], line["over_bound"]))
+        machine.append(lines[-1])
+    read = statistics.median(line["read_gb_per_s"] for line in machine)
+    peak = statistics.median(line["fp32_gflop_per_s"] for line in machine)
+    print(f"{arguments.threads} threads, {read:.1f} GB/s read, {peak:.0f} GFLOP/s fp32, {machine[0]['weight_mb']:.0f} MB of weights; "
+          f"medians of {arguments.turns} turns")
     for rows in ROWS:
-        bound = max(weight_mb / machine["read_gb_per_s"], rows * weight_mb / machine["fp32_gflop_per_s"])
-        print(f"{rows} rows: llama.cpp {theirs[rows]:.2f} ms, ours {ours[rows]:.2f} ms, ratio {theirs[rows] / ours[rows]:.2f}; "
-              f"bound {bound:.2f} ms, ours over it {ours[rows] / bound:.2f}", flush=True)
+        their_ms, our_ms = statistics.median(t[0] for t in theirs[rows]), statistics.median(t[0] for t in ours[rows])
+        over = [t[2] for t in ours[rows]]
+        print(f"{rows} rows: llama.cpp {their_ms:.2f} ms, ours {our_ms:.2f} ms, ratio {their_ms / our_ms:.2f}; over the bound "
+              f"{statistics.median(over):.2f} ({min(over):.2f} to {max(over):.2f}); best times {min(t[1] for t in theirs[rows]):.2f} "
+              f"and {min(t[1] for t in ours[rows]):.2f} ms", flush=True)
 
 
 if __name__ == "__main__":
