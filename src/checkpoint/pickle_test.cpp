@@ -94,16 +94,18 @@ TEST(Pickle, CodeIsNeverRun) {
 }
 
 TEST(Pickle, OtherContentIsNamed) {
-  expect_refused("\x80\2]q\0."s,
-                 "pickle opcode 0x5d is not supported (at byte 3); expected a dict of token id -> count");
-  expect_refused("\x80\2K\5."s, "expected a dict on the stack");
+  expect_refused("\x80\2]q\0."s, "data.pkl: found another object; expected a dict of token id -> count");
+  expect_refused("\x80\2K\5."s, "found another object");
   expect_refused("\x80\x06}."s, "pickle protocol 6 is not known");
-  expect_refused("}(X\1\0\0\0aK\1u."s, "expected an integer as token id on the stack");
-  expect_refused("}K\1s."s, "expected an integer as token id on the stack");
-  expect_refused("K\1K\2s."s, "the stack is empty");
-  expect_refused("u."s, "the stack is empty");
+  expect_refused("}(X\1\0\0\0aK\1u."s, "found a key that is no integer");
+  expect_refused("}K\1X\1\0\0\0as."s, "found a count of token 1 that is no integer");
+  expect_refused("}K\1s."s, "expected a value on the stack");
+  expect_refused("K\0K\1K\2s."s, "expected a dict on the stack");
+  expect_refused("}(K\1u."s, "expected pairs of key and value");
+  expect_refused("u."s, "expected a mark on the stack");
+  expect_refused("."s, "expected a value on the stack");
+  expect_refused("}i."s, "pickle opcode 0x69 is not supported (at byte 2)");
   expect_refused("}\x8a\x09"s + std::string(9, '\1') + "s.", "an integer of 9 bytes is too large");
-  expect_refused("}r\xff\xff\xff\xff."s, "the memo is too large");
   expect_refused("h\7."s, "memo 7 was never set");
   expect_refused("X\xff\xff\xff\xff."s, "the pickle is cut short");
   expect_refused(""s, "the pickle is cut short");

@@ -10,12 +10,13 @@
 #include "base/errors.h"
 #include "base/nearest.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/torch_archive.h"
 
 namespace speculators {
 namespace {
 
-constexpr std::string_view kSingleFile = "model.safetensors";
-constexpr std::string_view kIndexFile = "model.safetensors.index.json";
+constexpr std::string_view kSingleFiles[] = {"model.safetensors", "pytorch_model.bin"};
+constexpr std::string_view kIndexSuffix = ".index.json";
 
 using WeightMap = std::map<std::string, std::string>;
 
@@ -100,6 +101,12 @@ TensorFile TensorFile::open(const fs::path& file) {
   TensorFile result;
   result.path_ = file;
   result.maps_.emplace_back(file);
+  if (file.extension() == ".bin") {
+    TorchArchive archive = read_torch_archive(result.maps_.back().bytes(), file.string());
+    result.tensors_ = std::move(archive.tensors);
+    result.copies_ = std::move(archive.copies);
+    return result;
+  }
   auto header = parse_safetensors(result.maps_.back().bytes(), file);
   result.tensors_ = std::move(header.tensors);
   result.metadata_ = std::move(header.metadata);
@@ -107,13 +114,17 @@ TensorFile TensorFile::open(const fs::path& file) {
 }
 
 TensorFile TensorFile::open_folder(const fs::path& folder) {
-  const fs::path index = folder / kIndexFile;
-  if (!fs::exists(index)) {
-    if (fs::exists(folder / kSingleFile)) return open(folder / kSingleFile);
-    throw DataError(
-        fmt::format("{}: expected {} or {}, found neither; is this a checkpoint folder in safetensors form?",
-                    folder.string(), kSingleFile, kIndexFile));
+  for (const std::string_view name : kSingleFiles) {
+    const fs::path index = folder / (std::string(name) + std::string(kIndexSuffix));
+    if (fs::exists(index)) return open_shards(folder, index);
+    if (fs::exists(folder / name)) return open(folder / name);
   }
+  throw DataError(
+      fmt::format("{}: expected {} or {}{}, found neither; is this a checkpoint folder in safetensors form?",
+                  folder.string(), kSingleFiles[0], kSingleFiles[0], kIndexSuffix));
+}
+
+TensorFile TensorFile::open_shards(const fs::path& folder, const fs::path& index) {
   const WeightMap weight_map = read_weight_map(index);
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
@@ -135,6 +146,7 @@ TensorFile TensorFile::open_folder(const fs::path& folder) {
     }
     result.metadata_.merge(part.metadata_);
     std::ranges::move(part.maps_, std::back_inserter(result.maps_));
+    std::ranges::move(part.copies_, std::back_inserter(result.copies_));
   }
   check_index(folder, weight_map, shard_of, problems);
   throw_all(index, problems);

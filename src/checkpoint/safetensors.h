@@ -3,6 +3,7 @@
 // Source: docs/formats/safetensors.md. Readers are const and may be shared between threads.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,10 +16,11 @@
 namespace speculators {
 
 // Named tensors from one file, or from a checkpoint folder: `model.safetensors`, or the shards that
-// `model.safetensors.index.json` lists. Throws DataError for damage.
+// `model.safetensors.index.json` lists; else torch's own `pytorch_model.bin` or its shards. Throws DataError for
+// damage.
 class TensorFile {
  public:
-  static TensorFile open(const fs::path& file);
+  static TensorFile open(const fs::path& file);  // a name that ends in .bin: a torch archive
   static TensorFile open_folder(const fs::path& folder);
 
   const TensorView* find(std::string_view name) const;  // null when there is none
@@ -28,8 +30,11 @@ class TensorFile {
   const fs::path& path() const { return path_; }
 
  private:
+  static TensorFile open_shards(const fs::path& folder, const fs::path& index);
+
   fs::path path_;
   std::vector<MappedFile> maps_;
+  std::deque<std::vector<std::byte>> copies_;  // of tensors that no file holds densely
   std::map<std::string, TensorView, std::less<>> tensors_;
   std::map<std::string, std::string, std::less<>> metadata_;
 };
