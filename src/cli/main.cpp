@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"train", "train a draft on the hidden states",
      [](std::span<const std::string> arguments) { return speculators::run_training_command("train", arguments); }},
     {"evaluate", "measure plain against speculative decoding", speculators::run_evaluate_command},
+    {"convert", "turn a draft of another project into a speculator, or back", speculators::run_convert_command},
     {"list", "name the draft algorithms and verifier families", speculators::run_list_command},
 };
 
