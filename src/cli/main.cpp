@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
      [](std::span<const std::string> arguments) { return speculators::run_training_command("train", arguments); }},
     {"evaluate", "measure plain against speculative decoding", speculators::run_evaluate_command},
     {"convert", "turn a draft of another project into a speculator, or back", speculators::run_convert_command},
+    {"doctor", "say what is wrong with a saved speculator", speculators::run_doctor_command},
     {"list", "name the draft algorithms and verifier families", speculators::run_list_command},
 };
 
