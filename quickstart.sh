@@ -3,7 +3,7 @@
 # import SmolLM2-135M-Instruct, let it answer our prompts, keep its hidden states, train a draft on the spot, and measure
 # plain against speculative decoding on held-out prompts. Safe to run again: finished stages are kept; offline once the
 # packages are there.
-#   ./quickstart.sh [--speculator-type dflash|eagle3]
+#   ./quickstart.sh [--speculator-type TYPE]     any that has a recipe: examples/quickstart_TYPE.yaml; default dflash
 # Sizes for trying things out: QUICKSTART_PROMPTS and QUICKSTART_HELD_OUT (of each kind), QUICKSTART_EPOCHS,
 # QUICKSTART_TOKENS (longest answer), QUICKSTART_FOLDER.
 set -euo pipefail
@@ -18,7 +18,11 @@ while [ $# -gt 0 ]; do
     *) echo "quickstart.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   esac
 done
-case $type in dflash|eagle3) ;; *) echo "quickstart.sh: --speculator-type: expected dflash or eagle3, found '$type'" >&2; exit 2 ;; esac
+if [ ! -f "$root/examples/quickstart_$type.yaml" ]; then
+  known=$(cd "$root/examples" && ls quickstart_*.yaml | sed 's/^quickstart_//; s/\.yaml$//' | paste -sd' ')
+  echo "quickstart.sh: --speculator-type: expected one of $known, found '$type'" >&2
+  exit 2
+fi
 
 out=${QUICKSTART_FOLDER:-$root/quickstart}
 prompts=${QUICKSTART_PROMPTS:-240}
