@@ -73,7 +73,7 @@ def check(folder):
         if found != value:
             faults.append(f"transformer_layer_config: {key}: {value} became {found}")
     model = SpeculatorModel.from_pretrained(str(folder), dtype=torch.bfloat16)
-    slim = config["speculators_model_type"] not in ("eagle3", "peagle", "mtp")
+    slim = config["speculators_model_type"] not in ("eagle3", "peagle")
     faults += tensor_faults(model, load_file(folder / "model.safetensors"), slim)
     return faults
 

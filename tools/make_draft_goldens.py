@@ -18,16 +18,24 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, Qwen3Config
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm
 from speculators.config import SpeculatorsConfig, VerifierConfig
 from speculators.losses import resolve_loss_config
 from speculators.models.dflash import core as dflash_core
 from speculators.models.dflash.config import DFlashSpeculatorConfig
+from speculators.models.dflash2.config import DFlash2SpeculatorConfig
+from speculators.models.dflash2.core import DFlash2DraftModel
 from speculators.models.dspark import core as dspark_core
 from speculators.models.dspark.config import DSparkSpeculatorConfig
 from speculators.models.eagle3 import Eagle3SpeculatorConfig
 from speculators.models.eagle3.core import Eagle3DraftModel
+from speculators.models import base_components
+from speculators.models.mtp import MTPDraftModel, MTPSpeculatorConfig
+from speculators.models.mtp import model_definitions as mtp_definitions
 from speculators.models.peagle import core as peagle_core
 from speculators.models.peagle.config import PEagleSpeculatorConfig
+from speculators.models.xpress import core as xpress_core
+from speculators.models.xpress.config import XPressSpeculatorConfig
 from speculators.proposals.greedy import GreedyTokenProposalConfig
 
 torch.set_num_threads(1)
@@ -171,9 +179,80 @@ def dspark_proposal(model, n, num_tokens, reduced):
     return seen["logits"][block], torch.tensor(drafted), seen["chances"][block]
 
 
-def save(name, model, proposal, lengths, num_tokens, reduced):
+def dflash2_proposal(model, n, num_tokens, reduced):
+    """The tokens drafted so far stand in their rows, so that teacher forcing feeds the selector with them. Logits are the
+    scores of the candidates that upstream's own choice has, minus infinity elsewhere."""
+    anchors = (torch.tensor([n]), torch.ones(1, dtype=torch.bool))
+    dflash_core.select_anchors = lambda *args, **kwargs: anchors
+    selector, seen = model.candidate_selector, {}
+    score = type(selector).score_candidates
+
+    def remember(unary, hidden, before, ids):
+        seen.update(arguments=(unary, hidden, before))
+        return score(selector, unary, hidden, before, ids)
+
+    selector.score_candidates = remember
+    first = 0 if model.config.sample_from_anchor else 1
+    ids, drafted, logits = TOKENS.clone(), [], []
+    for step in range(num_tokens):
+        with torch.no_grad():
+            model(hidden_states=AUX[None], input_ids=ids[None], loss_mask=torch.ones(1, T, dtype=torch.long),
+                  verifier_last_hidden_states=torch.zeros(1, T, D), document_ids=torch.zeros(1, T, dtype=torch.long),
+                  position_ids=torch.arange(T)[None], max_anchors=1, loss_config=resolve_loss_config("kl_div", "eager"),
+                  tv_loss_fn=resolve_loss_config("tv", "eager")["tv"][0])
+            candidates, scores = selector.select(*seen["arguments"])
+        row = torch.full((VV,), -torch.inf).scatter(0, candidates[0, first + step], scores[0, first + step])
+        logits.append(row)
+        drafted.append(int(row.argmax()))
+        ids[n + 1 + step] = drafted[-1]
+    del selector.score_candidates
+    return torch.stack(logits), torch.tensor(drafted)
+
+
+def mtp_proposal(model, n, num_tokens, reduced):
+    """The tokens drafted so far stand behind x_n, so that teacher forcing feeds the recursion with them."""
+    drafted, logits = [], []
+    for step in range(num_tokens):
+        ids = torch.cat([TOKENS[: n + 1], torch.tensor(drafted + [0] * (num_tokens - step), dtype=torch.long)])
+        states = torch.cat([AUX[:n, -D:], torch.zeros(num_tokens + 1, D)])
+        outputs = head_outputs(model, lambda: model(input_ids=ids[None], hidden_states=states[None]))
+        logits.append(outputs[step][n - 1])
+        drafted.append(int(logits[-1].argmax()))
+    return torch.stack(logits), torch.tensor(drafted)
+
+
+def xpress_proposal(model, n, num_tokens, reduced):
+    """The free-running rounds of training are the passes of inference; with the drafted tokens in their rows, teacher
+    forcing gives the distributions from which they are drawn one by one."""
+    anchors = (torch.tensor([n]), torch.ones(1, dtype=torch.bool))
+    dflash_core.select_anchors = lambda *args, **kwargs: anchors
+    seen = {}
+
+    def remember(forced, rounds, *args, **kwargs):
+        seen.update(forced=forced[0], rounds=[logits[0] for logits in rounds])
+        return torch.zeros(()), {}
+
+    xpress_core.compute_metrics = remember
+
+    def run(ids):
+        with torch.no_grad():
+            model(hidden_states=AUX[None], input_ids=ids[None], loss_mask=torch.ones(1, T, dtype=torch.long),
+                  verifier_last_hidden_states=torch.zeros(1, T, D), document_ids=torch.zeros(1, T, dtype=torch.long),
+                  position_ids=torch.arange(T)[None], max_anchors=1, consistency_passes=model.config.num_jacobi_passes)
+
+    first = 0 if model.config.sample_from_anchor else 1
+    block = slice(first, first + num_tokens)
+    run(TOKENS)
+    drafted = to_verifier(seen["rounds"][-1][block].argmax(-1), reduced)
+    ids = TOKENS.clone()
+    ids[n + 1 : n + 1 + num_tokens] = drafted
+    run(ids)
+    return seen["forced"][block], drafted
+
+
+def save(name, model, proposal, lengths, num_tokens, reduced, aux=AUX):
     folder = OUT / name
-    expected = {"tokens": TOKENS, "aux": AUX}
+    expected = {"tokens": TOKENS, "aux": aux}
     for n in lengths:
         found = proposal(model, n, num_tokens, reduced)
         expected |= {f"{kind}.{n}": value for kind, value in zip(("logits", "draft", "chances"), found)}
@@ -228,6 +307,60 @@ def dspark_cases():
     dspark("dspark_rnn_behind_anchor", [SLIDING, FULL], True, markov_head_type="rnn", sample_from_anchor=False)
 
 
+def mtp(name, kind, num_tokens, **options):
+    """Upstream's own layers are those of the Qwen3 families; its layer factory makes llama's as well."""
+    GENERATOR.manual_seed(len(name))  # whatever was drawn before
+    mtp_definitions.mtp_model_classes["llama"] = base_components.override_components(
+        "llama", first_layer_class=mtp_definitions._create_mtp_layer_class("LlamaMTPLayer", LlamaDecoderLayer, LlamaRMSNorm))
+    config = MTPSpeculatorConfig(transformer_layer_config=layers(kind, [FULL] * 6, **options),
+                                 speculators_config=speculators_config("mtp", num_tokens))
+    model = MTPDraftModel(config)
+    del model.verifier_lm_head
+    save(name, fill(model, False), mtp_proposal, (1, 4, 12), num_tokens, False, aux=AUX[:, -D:])
+
+
+def dflash2(name, types, **options):
+    GENERATOR.manual_seed(len(name))  # whatever was drawn before
+    num_tokens = 4 if options.get("sample_from_anchor") else 3
+    config = DFlash2SpeculatorConfig(
+        transformer_layer_config=layers("qwen3", types), draft_vocab_size=VV, block_size=4,
+        aux_hidden_state_layer_ids=AUX_IDS, mask_token_id=7, selector_rank=6,
+        speculators_config=speculators_config("dflash2", num_tokens), **options)
+    model = fill(DFlash2DraftModel(config), False)
+    with torch.no_grad():
+        for layer in model.layers:  # the first tap near 1, as trained convolutions have it
+            for convolution in (layer.attention_conv, layer.mlp_conv):
+                convolution.base_kernel[:, 0] = (1 + convolution.base_kernel[:, 0]).bfloat16().float()
+    save(name, model, dflash2_proposal, (1, 4, 12), num_tokens, False)
+
+
+def dflash2_cases():
+    dflash2("dflash2_sliding_and_full", [SLIDING, FULL], conv_group_size=4, selector_top_k=5)
+    dflash2("dflash2_anchor_causal_three_taps", [SLIDING, SLIDING], sample_from_anchor=True,
+            sliding_window_non_causal=False, conv_kernel_size=3, conv_group_size=2, selector_top_k=8)
+
+
+def mtp_cases():
+    mtp("mtp_qwen3", "qwen3", 4)
+    mtp("mtp_llama_bias", "llama", 3, attention_bias=True, mlp_bias=True)
+
+
+def xpress(name, types, reduced, **options):
+    GENERATOR.manual_seed(len(name))  # whatever was drawn before
+    num_tokens = 5 if options.get("sample_from_anchor") else 4
+    config = XPressSpeculatorConfig(
+        transformer_layer_config=layers("qwen3", types), draft_vocab_size=V if reduced else VV, block_size=5,
+        aux_hidden_state_layer_ids=AUX_IDS, mask_token_id=7, xpress_rank=6,
+        speculators_config=speculators_config("xpress", num_tokens), **options)
+    save(name, fill(xpress_core.XPressDraftModel(config), reduced), xpress_proposal, (1, 4, 12), num_tokens, reduced)
+
+
+def xpress_cases():
+    xpress("xpress_settled", [SLIDING, FULL], True)
+    xpress("xpress_one_pass_full_vocabulary", [FULL], False, num_jacobi_passes=1, xpress_mlp_ratio=3)
+    xpress("xpress_two_passes_from_anchor", [SLIDING], True, num_jacobi_passes=2, sample_from_anchor=True)
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     (OUT / "verifier").mkdir(parents=True)
@@ -247,6 +380,9 @@ def main():
     peagle("peagle_llama", "llama", [FULL], True, norm_before_residual=True)
     peagle("peagle_qwen3_two_layers", "qwen3", [SLIDING, FULL], False, norm_before_fc=True)
     dspark_cases()
+    xpress_cases()
+    mtp_cases()
+    dflash2_cases()
 
 
 if __name__ == "__main__":

@@ -18,17 +18,25 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, Qwen3Config
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm
 from speculators.config import SpeculatorsConfig, VerifierConfig
 from speculators.losses import resolve_loss_config
 from speculators.models.dflash import core as dflash_core
 from speculators.models.dflash.config import DFlashSpeculatorConfig
+from speculators.models.dflash2.config import DFlash2SpeculatorConfig
+from speculators.models.dflash2.core import DFlash2DraftModel
 from speculators.models.dspark.config import DSparkSpeculatorConfig
 from speculators.models.dspark.core import DSparkDraftModel
 from speculators.models.eagle3 import Eagle3SpeculatorConfig
 from speculators.models.eagle3.core import Eagle3DraftModel
 from speculators.models.eagle3.data import shift_batch
+from speculators.models import base_components
+from speculators.models.mtp import MTPDraftModel, MTPSpeculatorConfig, compute_step_weights, shift_batch_mtp
+from speculators.models.mtp import model_definitions as mtp_definitions
 from speculators.models.peagle import core as peagle_core
 from speculators.models.peagle.config import PEagleSpeculatorConfig
+from speculators.models.xpress.config import XPressSpeculatorConfig
+from speculators.models.xpress.core import XPressDraftModel
 from speculators.proposals.greedy import GreedyTokenProposalConfig
 from speculators.train.data import CollateFn
 
@@ -124,7 +132,7 @@ def record(name, model, batch, call, drawn):
     os.chmod(OUT / f"{name}.safetensors", 0o644)
     layer = model.config.transformer_layer_config
     fields = json.loads(model.config.to_json_string(use_diff=False))
-    losses = call.pop("loss_config")
+    losses = call.pop("loss_config", {})
     call.pop("tv_loss_fn", None)
     CASES[name] = {
         "loss": loss.item(), "metrics": {k: float(torch.as_tensor(v).detach()) for k, v in metrics.items()},
@@ -209,6 +217,68 @@ def dspark_cases(cut, padded):
            sample_from_anchor=False, markov_rank=6, markov_head_type="rnn", confidence_head_with_markov=False)
 
 
+def dflash2(name, seed, layer, loss, documents, call, **fields):
+    call["tv_loss_fn"] = resolve_loss_config("tv", "eager")["tv"][0]
+    blocks("dflash2", DFlash2SpeculatorConfig, DFlash2DraftModel, name, seed, layer, loss, False, documents, call, **fields)
+
+
+def dflash2_cases(cut, padded):
+    dflash2("dflash2_three_layers", 207, layers("qwen3", [FULL, SLIDING, FULL], window=3), '{"ce": 0.4, "tv": 0.6}', cut,
+            {"max_anchors": 30, "per_position_loss_weight": "fixed-exp-decay", "selector_loss_alpha": 0.7}, block_size=5,
+            aux_hidden_state_layer_ids=[1, 4], mask_token_id=1, conv_kernel_size=3, conv_group_size=5, selector_rank=6,
+            selector_top_k=7)
+    dflash2("dflash2_anchor_causal_dpace", 339, layers("qwen3", [SLIDING], window=4, attention_bias=True), "ce", padded,
+            {"max_anchors": 9, "per_position_loss_weight": "dpace", "dpace_alpha": 0.3, "selector_loss_alpha": 1.5},
+            block_size=3, aux_hidden_state_layer_ids=[2], mask_token_id=2, sample_from_anchor=True,
+            sliding_window_non_causal=False, conv_kernel_size=1, conv_group_size=20, selector_rank=1, selector_top_k=3)
+
+
+def mtp(name, seed, layer, documents, num_steps, beta):
+    """Upstream's own layers are those of the Qwen3 families; its layer factory makes llama's as well."""
+    mtp_definitions.mtp_model_classes["llama"] = base_components.override_components(
+        "llama", first_layer_class=mtp_definitions._create_mtp_layer_class("LlamaMTPLayer", LlamaDecoderLayer, LlamaRMSNorm))
+    config = MTPSpeculatorConfig(transformer_layer_config=layer, speculators_config=speculator("mtp", num_steps))
+    model = MTPDraftModel(config)
+    del model.verifier_lm_head
+    set_weights(model, seed, False)
+    with torch.no_grad():
+        model.embed_tokens.weight.requires_grad_(False), model.lm_head.weight.requires_grad_(False)
+    batch = make_batch(seed + 1, *documents, num_aux=1, row=26, transform=shift_batch_mtp)
+    record(name, model, batch, {"step_weights": compute_step_weights(beta, num_steps)}, {})
+    CASES[name]["step_weight_beta"] = beta
+
+
+def mtp_cases():
+    # In the first case labels lie in the next document (a mask that begins with 1), in the second padding follows.
+    mtp("mtp_qwen3_llama3_rope", 121, layers("qwen3", [FULL, SLIDING, FULL], window=3, rope={
+        "rope_type": "llama3", "rope_theta": THETA, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 2.0,
+        "original_max_position_embeddings": 16}), ((9, 7, 14), (3, 0, 4)), 4, 0.8)
+    mtp("mtp_llama_bias_gelu", 131,
+        layers("llama", [FULL, FULL], attention_bias=True, mlp_bias=True, hidden_act="gelu_pytorch_tanh"),
+        ((8, 5, 10), (2, 1, 5)), 3, 0.6)
+
+
+def xpress(name, seed, layer, loss, reduced, documents, call, **fields):
+    call = {"consistency_weight": 0.3, "consistency_passes": 3, "base_anchor_weight": 0.6, **call}
+    blocks("xpress", XPressSpeculatorConfig, XPressDraftModel, name, seed, layer, loss, reduced, documents, call, **fields)
+
+
+def xpress_cases(cut, padded):
+    xpress("xpress_full_dpace_data", 121, layers("qwen3", [FULL, SLIDING], window=4), "ce", False, padded,
+           {"max_anchors": 7, "per_position_loss_weight": "dpace", "dpace_alpha": 0.3, "ce_from_data": True,
+            "consistency_passes": 2}, block_size=5, aux_hidden_state_layer_ids=[1, 4], mask_token_id=1, xpress_rank=5)
+    xpress("xpress_from_anchor_no_base", 131, layers("qwen3", [FULL]), '{"jsd": 0.5, "ce": 0.5}', True, cut,
+           {"max_anchors": 30, "base_anchor_weight": 0.0, "consistency_weight": 0.8}, block_size=4,
+           aux_hidden_state_layer_ids=[3], mask_token_id=2, xpress_rank=7, xpress_mlp_ratio=1, sample_from_anchor=True)
+    xpress("xpress_full_no_rounds", 141, layers("qwen3", [SLIDING], window=5), '{"kl_div": 0.4, "tv": 0.3, "ce": 0.3}',
+           False, cut, {"max_anchors": 30, "consistency_weight": 0.0, "base_anchor_full_weight": True, "ce_from_data": True},
+           block_size=3, aux_hidden_state_layer_ids=[2], mask_token_id=0, xpress_rank=4, xpress_mlp_ratio=3,
+           sample_from_anchor=True)
+    xpress("xpress_reduced_one_term", 151, layers("qwen3", [SLIDING, FULL], window=3), "nla", True, padded,
+           {"max_anchors": 9, "consistency_passes": 4}, block_size=6, aux_hidden_state_layer_ids=[0, 2], mask_token_id=1,
+           xpress_rank=6)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     cut = ((9, 7, 14), (3, 2, 4))     # the last document does not fit
@@ -245,6 +315,9 @@ def main():
            {"num_depths": 4, "down_sample_ratio": 0.95, "down_sample_ratio_min": 0.2, "max_anchors": 13},
            eagle_aux_hidden_state_layer_ids=[0, 2, 5], mask_token_id=1, fc_norm=True, embed_requires_grad=False)
     dspark_cases(cut, padded)
+    xpress_cases(cut, padded)
+    mtp_cases()
+    dflash2_cases(cut, padded)
     (OUT / "goldens.json").write_text(json.dumps(CASES, indent=1) + "\n")
 
 

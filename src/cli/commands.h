@@ -17,6 +17,7 @@ int run_train_command(Arguments arguments);  // in the training module
 int run_evaluate_command(Arguments arguments);
 int run_convert_command(Arguments arguments);
 int run_doctor_command(Arguments arguments);
+int run_stitch_mtp_command(Arguments arguments);
 int run_list_command(Arguments arguments);
 
 }  // namespace speculators

@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
      speculators::run_generate_offline_data_command},
     {"train", "train a draft on the hidden states",
      [](std::span<const std::string> arguments) { return speculators::run_training_command("train", arguments); }},
+    {"stitch-mtp", "put a trained MTP head back into its verifier", speculators::run_stitch_mtp_command},
     {"evaluate", "measure plain against speculative decoding", speculators::run_evaluate_command},
     {"convert", "turn a draft of another project into a speculator, or back", speculators::run_convert_command},
     {"doctor", "say what is wrong with a saved speculator", speculators::run_doctor_command},

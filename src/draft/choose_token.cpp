@@ -38,6 +38,23 @@ int32_t choose_token(std::span<float> logits, const ProposalRequest& request,
   return proposal.tokens.back();
 }
 
+int32_t choose_candidate(std::span<const int32_t> ids, std::span<float> scores, const ProposalRequest& request,
+                         int64_t vocab_size, Proposal& proposal) {
+  const auto count = static_cast<int64_t>(scores.size());
+  int64_t chosen = 0;
+  if (request.temperature > 0) {
+    softmax(scores.data(), count, 1 / request.temperature);
+    chosen = sample(scores, *request.random);
+    const size_t begin = proposal.probabilities.size();
+    proposal.probabilities.resize(begin + vocab_size, 0.0f);
+    for (size_t k = 0; k < ids.size(); ++k) proposal.probabilities[begin + ids[k]] = scores[k];
+  } else {
+    chosen = argmax(scores.data(), count);
+  }
+  proposal.tokens.push_back(ids[chosen]);
+  return proposal.tokens.back();
+}
+
 bool is_unlikely(std::span<const float> logits, const ProposalRequest& request, float& chance) {
   if (request.min_confidence <= 0) return false;
   const float largest = logits[argmax(logits.data(), static_cast<int64_t>(logits.size()))];

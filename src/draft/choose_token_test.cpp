@@ -43,6 +43,28 @@ TEST(ChooseToken, TranslatesToVerifierIds) {
   EXPECT_THAT(choose(0, random, std::vector<int32_t>{5, 17, 20, 31}).tokens, ElementsAre(17));
 }
 
+Proposal choose_of_three(float temperature, std::mt19937_64& random) {
+  Proposal proposal;
+  const std::vector<int32_t> ids = {4, 1, 5};
+  std::vector<float> scores = {1, 3, 2};
+  choose_candidate(ids, scores, {.temperature = temperature, .random = &random}, /*vocab_size=*/6, proposal);
+  return proposal;
+}
+
+TEST(ChooseCandidate, TakesTheBestAtTemperatureZero) {
+  std::mt19937_64 random(1);
+  const Proposal proposal = choose_of_three(0, random);
+  EXPECT_THAT(proposal.tokens, ElementsAre(1));
+  EXPECT_THAT(proposal.probabilities, IsEmpty());
+}
+
+// exp(-1), exp(0), exp(1) over their sum 4.0862 at temperature 1.
+TEST(ChooseCandidate, ReportsTheProbabilitiesOfTheCandidatesAmongAllTokens) {
+  std::mt19937_64 random(1);
+  EXPECT_THAT(choose_of_three(1, random).probabilities,
+              Pointwise(::testing::FloatNear(1e-5f), {0.0f, 0.665241f, 0.0f, 0.0f, 0.090031f, 0.244728f}));
+}
+
 TEST(ChooseToken, UsesNoRandomnessWhenGreedy) {
   std::mt19937_64 random(1);
   choose(0, random);

@@ -27,9 +27,10 @@ void keep_wanted(const std::vector<DraftRow>& rows, int64_t width, float* values
 
 }  // namespace
 
-DraftLayers::Layer::Layer(const TensorFile& file, const ModelConfig& config, int64_t layer_index)
+DraftLayers::Layer::Layer(const TensorFile& file, const ModelConfig& config, const std::string& layers_prefix,
+                          int64_t layer_index)
     : sliding(is_sliding(config, layer_index)), index(layer_index) {
-  const std::string prefix = fmt::format("layers.{}.", index);
+  const std::string prefix = fmt::format("{}{}.", layers_prefix, index);
   const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
   input_norm = load_vector(file, prefix + "input_layernorm.weight");
   post_attention_norm = load_vector(file, prefix + "post_attention_layernorm.weight");
@@ -42,9 +43,12 @@ DraftLayers::Layer::Layer(const TensorFile& file, const ModelConfig& config, int
   o = load_linear(file, {attention + "o_proj"});
   gate_up = load_linear(file, {mlp + "gate_proj", mlp + "up_proj"});
   down = load_linear(file, {mlp + "down_proj"});
+  if (file.find(prefix + "attention_conv.base_kernel")) attention_conv.emplace(file, prefix + "attention_conv.");
+  if (file.find(prefix + "mlp_conv.base_kernel")) mlp_conv.emplace(file, prefix + "mlp_conv.");
 }
 
-DraftLayers::DraftLayers(const TensorFile& file, const ModelConfig& config, int64_t first_inputs)
+DraftLayers::DraftLayers(const TensorFile& file, const ModelConfig& config, int64_t first_inputs,
+                         const std::string& prefix)
     : hidden_size_(config.hidden_size),
       intermediate_size_(config.intermediate_size),
       num_heads_(config.num_attention_heads),
@@ -60,11 +64,11 @@ DraftLayers::DraftLayers(const TensorFile& file, const ModelConfig& config, int6
                     "proposing knows, found {}",
                     file.path().string(), config.hidden_act));
   }
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, i);
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(file, config, prefix, i);
 }
 
-std::unique_ptr<KvPool> DraftLayers::make_kv_pool() const {
-  return std::make_unique<KvPool>(static_cast<int64_t>(layers_.size()), num_kv_heads_, head_dim_);
+std::unique_ptr<KvPool> DraftLayers::make_kv_pool(int64_t num_caches) const {
+  return std::make_unique<KvPool>(num_caches * static_cast<int64_t>(layers_.size()), num_kv_heads_, head_dim_);
 }
 
 void DraftLayers::first_input_norm(const float* x, int64_t num_rows, float* y) const {
@@ -73,20 +77,24 @@ void DraftLayers::first_input_norm(const float* x, int64_t num_rows, float* y) c
 
 void DraftLayers::set_positions(const std::vector<DraftRow>& rows) {
   positions_.clear();
+  block_offsets_.clear();
   int64_t last = -1;
   for (const DraftRow& row : rows) {
     positions_.push_back(row.position);
+    block_offsets_.push_back(row.block_offset);
     last = std::max(last, row.position);
   }
   grow_rope_table(rope_, frequencies_.values, frequencies_.attention_factor, last + 1);
 }
 
 void DraftLayers::store_context(const std::vector<DraftRow>& rows, const float* states) {
+  first_cached_ = 0;
   set_positions(rows);
   for (const Layer& layer : layers_) store(layer, rows, states);
 }
 
-void DraftLayers::forward(std::vector<DraftRow>& rows, float* inputs, float* hidden) {
+void DraftLayers::forward(std::vector<DraftRow>& rows, float* inputs, float* hidden, int64_t cache) {
+  first_cached_ = cache * static_cast<int64_t>(layers_.size());
   set_positions(rows);
   for (const Layer& layer : layers_) {
     const bool first = layer.index == 0, last = layer.index + 1 == static_cast<int64_t>(layers_.size());
@@ -96,8 +104,10 @@ void DraftLayers::forward(std::vector<DraftRow>& rows, float* inputs, float* hid
       inputs = inputs_.at_least(num_rows * hidden_size_);
       rms_norm(hidden, layer.input_norm.data(), num_rows, hidden_size_, eps_, inputs);
     }
+    if (layer.attention_conv) inputs = enter(*layer.attention_conv, inputs, attention_changes_);
     store(layer, rows, inputs);
     if (last) {
+      if (layer.attention_conv) keep_wanted(rows, layer.attention_conv->num_changes(), attention_changes_.data());
       keep_wanted(rows, width, inputs);
       keep_wanted(rows, hidden_size_, hidden);
       std::erase_if(rows, [](const DraftRow& row) { return !row.wanted; });
@@ -119,7 +129,7 @@ void DraftLayers::store(const Layer& layer, const std::vector<DraftRow>& rows, c
   }
   apply_rope(kv, positions_.data(), num_rows, num_kv_heads_, head_dim_, stride, rope_);
   for (int64_t m = 0; m < num_rows; ++m) {
-    rows[m].sequence->store(layer.index, rows[m].slot, kv + m * stride, kv + m * stride + half);
+    rows[m].sequence->store(first_cached_ + layer.index, rows[m].slot, kv + m * stride, kv + m * stride + half);
   }
 }
 
@@ -136,13 +146,33 @@ void DraftLayers::transform(const Layer& layer, const std::vector<DraftRow>& row
   float* delta = delta_.at_least(num_rows * hidden_size_);
   layer.o.forward(attended, num_rows, delta);  // [M, D]
   float* normed = inputs_.at_least(num_rows * hidden_size_);
-  add_rms_norm(hidden, delta, layer.post_attention_norm.data(), num_rows, hidden_size_, eps_, normed);
+  if (layer.attention_conv) {
+    leave(*layer.attention_conv, delta, attention_changes_, hidden);
+    rms_norm(hidden, layer.post_attention_norm.data(), num_rows, hidden_size_, eps_, normed);
+  } else {
+    add_rms_norm(hidden, delta, layer.post_attention_norm.data(), num_rows, hidden_size_, eps_, normed);
+  }
+  if (layer.mlp_conv) normed = enter(*layer.mlp_conv, normed, mlp_changes_);
   float* gate_up = gate_up_.at_least(num_rows * 2 * intermediate_size_);
   layer.gate_up.forward(normed, num_rows, gate_up);
   float* activated = activated_.at_least(num_rows * intermediate_size_);
   silu_mul(gate_up, num_rows, intermediate_size_, activated);
   layer.down.forward(activated, num_rows, delta);
+  if (layer.mlp_conv) return leave(*layer.mlp_conv, delta, mlp_changes_, hidden);
   add(hidden, delta, num_rows * hidden_size_);
+}
+
+float* DraftLayers::enter(const SlotConvolution& convolution, const float* normed, Buffer& changes) {
+  const auto num_rows = static_cast<int64_t>(block_offsets_.size());
+  float* to = changes.at_least(num_rows * convolution.num_changes());
+  convolution.project(normed, num_rows, to);
+  float* convolved = convolved_.at_least(num_rows * hidden_size_);
+  convolution.enter(block_offsets_, normed, to, convolved);
+  return convolved;
+}
+
+void DraftLayers::leave(const SlotConvolution& convolution, const float* made, const Buffer& changes, float* hidden) {
+  convolution.leave(block_offsets_, made, changes.data(), hidden);
 }
 
 void DraftLayers::attend(const Layer& layer, const std::vector<DraftRow>& rows, const float* q, float* out) {
@@ -151,7 +181,7 @@ void DraftLayers::attend(const Layer& layer, const std::vector<DraftRow>& rows, 
     const int64_t begin = layer.sliding ? row.sliding_begin : 0;
     attention_rows_.push_back({row.sequence, begin, layer.sliding ? row.sliding_end : row.full_end});
   }
-  attention(q, num_heads_ * head_dim_, attention_rows_, layer.index, num_heads_, scale_, out);
+  attention(q, num_heads_ * head_dim_, attention_rows_, first_cached_ + layer.index, num_heads_, scale_, out);
 }
 
 }  // namespace speculators

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/errors.h"
@@ -22,7 +24,7 @@ void convert_row(const TensorView& tensor, int32_t token, float* row, Convert co
 
 }  // namespace
 
-EmbeddingTable::EmbeddingTable(const TensorView& tensor, const std::string& place) : tensor_(tensor) {
+EmbeddingTable::EmbeddingTable(const TensorView& tensor, const std::string& place) : tensor_(tensor), place_(place) {
   const bool is_float = tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF16 || tensor.dtype == DType::kF32;
   if (tensor.shape.size() == 2 && is_float) return;
   throw DataError(fmt::format("{}: embedding: expected BF16, F16 or F32 of two dimensions, found {} {}", place,
@@ -41,6 +43,12 @@ void EmbeddingTable::copy_row(int32_t token, float* row) const {
     default:
       return convert_row<float>(tensor_, token, row, [](float value) { return value; });
   }
+}
+
+void EmbeddingTable::copy_finite_row(int32_t token, float* row) const {
+  copy_row(token, row);
+  if (std::all_of(row, row + tensor_.shape[1], [](float value) { return std::isfinite(value); })) return;
+  throw DataError(fmt::format("{}: row {}: expected finite numbers; was this tensor ever filled?", place_, token));
 }
 
 }  // namespace speculators

@@ -15,9 +15,12 @@ class EmbeddingTable {
   int64_t num_rows() const { return tensor_.shape[0]; }
   // Writes row `token` as fp32 [D]. Throws UsageError for an id outside the table.
   void copy_row(int32_t token, float* row) const;
+  // The same of a trained table; throws DataError naming `place` when the row is not finite: was it ever filled?
+  void copy_finite_row(int32_t token, float* row) const;
 
  private:
   TensorView tensor_;
+  std::string place_;
 };
 
 }  // namespace speculators

@@ -102,6 +102,21 @@ const auto kDSparkCases =
                        ::testing::Values(1, 4, 12));
 INSTANTIATE_TEST_SUITE_P(DSpark, ProposerGolden, kDSparkCases, name_of_case);
 INSTANTIATE_TEST_SUITE_P(DSpark, ConfidenceGolden, kDSparkCases, name_of_case);
+INSTANTIATE_TEST_SUITE_P(Mtp, ProposerGolden,
+                         ::testing::Combine(::testing::Values(Case{"mtp_qwen3", 4}, Case{"mtp_llama_bias", 3}),
+                                            ::testing::Values(1, 4, 12)),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(XPress, ProposerGolden,
+                         ::testing::Combine(::testing::Values(Case{"xpress_settled", 4},
+                                                              Case{"xpress_one_pass_full_vocabulary", 4},
+                                                              Case{"xpress_two_passes_from_anchor", 5}),
+                                            ::testing::Values(1, 4, 12)),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(DFlash2, ProposerGolden,
+                         ::testing::Combine(::testing::Values(Case{"dflash2_sliding_and_full", 3},
+                                                              Case{"dflash2_anchor_causal_three_taps", 4}),
+                                            ::testing::Values(1, 4, 12)),
+                         name_of_case);
 INSTANTIATE_TEST_SUITE_P(
     Upstream, ProposerGolden,
     ::testing::Combine(::testing::Values(Case{"eagle3_llama", 4}, Case{"eagle3_qwen3_two_layers", 4},

@@ -1,4 +1,5 @@
 // What holds for every proposer: proposals depend on the verified rows alone, not on how or beside whom they came.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,10 +7,13 @@
 
 #include "base/errors.h"
 #include "draft/dflash/config.h"
+#include "draft/dflash2/config.h"
 #include "draft/dspark/config.h"
 #include "draft/eagle3/config.h"
+#include "draft/mtp/config.h"
 #include "draft/peagle/config.h"
 #include "draft/speculator_for_test.h"
+#include "draft/xpress/config.h"
 
 namespace speculators {
 namespace {
@@ -20,7 +24,6 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::ThrowsMessage;
 
-constexpr int64_t kAuxWidth = 3 * 16;
 const std::vector<std::string> kFull = {"full_attention"};
 const std::vector<std::string> kMixed = {"sliding_attention", "full_attention", "sliding_attention"};
 
@@ -55,6 +58,21 @@ Speculator dflash(const std::vector<std::string>& types, int64_t draft_vocab_siz
   return testing::new_speculator("dflash", config.layer, to_json(config), config.speculative_tokens());
 }
 
+Speculator dflash2(const std::vector<std::string>& types, bool from_anchor, int64_t num_taps) {
+  DFlash2Config config;
+  config.layer = testing::tiny_layers("qwen3", types);
+  config.draft_vocab_size = 40;
+  config.block_size = 5;
+  config.aux_layer_ids = {0, 2, 6};
+  config.mask_token_id = 3;
+  config.sample_from_anchor = from_anchor;
+  config.conv_kernel_size = num_taps;
+  config.conv_group_size = 4;
+  config.selector_rank = 6;
+  config.selector_top_k = 7;
+  return testing::new_speculator("dflash2", config.layer, to_json(config), config.speculative_tokens());
+}
+
 Speculator dspark(const std::vector<std::string>& types, MarkovHeadType head, bool from_anchor) {
   DSparkConfig config;
   config.layer = testing::tiny_layers("qwen3", types);
@@ -68,6 +86,28 @@ Speculator dspark(const std::vector<std::string>& types, MarkovHeadType head, bo
   return testing::new_speculator("dspark", config.layer, to_json(config), config.speculative_tokens());
 }
 
+Speculator mtp(const std::string& kind, bool normed) {
+  MtpConfig config;
+  config.verifier = testing::tiny_layers(kind, std::vector<std::string>(6, "full_attention"));
+  config.normed_hidden_states = normed;
+  return testing::new_speculator("mtp", config.verifier, to_json(config), 4);
+}
+
+int64_t aux_width(const Proposer& proposer) { return 16 * static_cast<int64_t>(proposer.aux_layer_ids().size()); }
+
+Speculator xpress(const std::vector<std::string>& types, int64_t draft_vocab_size, bool from_anchor) {
+  XPressConfig config;
+  config.layer = testing::tiny_layers("qwen3", types);
+  config.draft_vocab_size = draft_vocab_size;
+  config.block_size = 5;
+  config.aux_layer_ids = {0, 2, 6};
+  config.mask_token_id = 3;
+  config.sample_from_anchor = from_anchor;
+  config.xpress_rank = 6;
+  config.num_jacobi_passes = 2;
+  return testing::new_speculator("xpress", config.layer, to_json(config), config.speculative_tokens());
+}
+
 // A document of random tokens and aux states, told to a sequence row by row.
 class Conversation {
  public:
@@ -75,16 +115,18 @@ class Conversation {
       : proposer_(&proposer), random_(seed), sequence_(proposer.make_sequence()) {
     std::mt19937_64 random(seed);
     for (int i = 0; i < 60; ++i) tokens_.push_back(static_cast<int32_t>(random() % 40));
-    for (int i = 0; i < 60 * kAuxWidth; ++i) aux_.push_back(static_cast<float>(random() >> 40) * 0x1p-23f - 1);
+    for (int i = 0; i < 60 * aux_width(proposer); ++i)
+      aux_.push_back(static_cast<float>(random() >> 40) * 0x1p-23f - 1);
   }
 
   // Tells rows up to `end`, asking for `num_tokens`.
   ProposalRequest next(int64_t end, int64_t num_tokens, float temperature = 0) {
+    const int64_t width = aux_width(*proposer_);
     const ProposalRequest request = {
         .sequence = sequence_.get(),
         .first = told_,
         .tokens = std::span(tokens_).subspan(told_, end - told_ + 1),
-        .aux = std::span(aux_).subspan(told_ * kAuxWidth, (end - told_) * kAuxWidth),
+        .aux = std::span(aux_).subspan(told_ * width, (end - told_) * width),
         .num_tokens = num_tokens,
         .temperature = temperature,
         .random = &random_,
@@ -173,7 +215,7 @@ TEST_P(AnyProposer, SampledProposalsCarryOneDistributionPerToken) {
 
 TEST_P(AnyProposer, DependsOnEveryVerifiedRowInSight) {
   Conversation changed(*proposer_, 7), same(*proposer_, 7);
-  std::vector<float> aux(kAuxWidth * 4, 0.5f);
+  std::vector<float> aux(aux_width(*proposer_) * 4, 0.5f);
   ProposalRequest request = changed.next(4, 3, 1);
   request.aux = aux;
   const Proposal with_other_states = proposer_->propose({&request, 1}).at(0);
@@ -199,7 +241,8 @@ TEST_P(AnyProposer, RejectsAuxStatesOfAnotherWidth) {
       [&] {
         proposer_->propose({&request, 1});
       },
-      ThrowsMessage<ShapeError>(HasSubstr("expected 6 x 48 values for 7 tokens, found 287")));
+      ThrowsMessage<ShapeError>(HasSubstr(fmt::format("expected 6 x {} values for 7 tokens, found {}",
+                                                      aux_width(*proposer_), 6 * aux_width(*proposer_) - 1))));
 }
 
 TEST_P(AnyProposer, RejectsIdsOutsideTheVocabularyAndForgetsNothing) {
@@ -229,11 +272,17 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"eagle3_qwen3_mixed", [] { return eagle3("qwen3", kMixed, false); }},
                       Case{"peagle_llama", [] { return peagle("llama", kFull, true); }},
                       Case{"peagle_qwen3_mixed", [] { return peagle("qwen3", kMixed, false); }},
+                      Case{"mtp_llama", [] { return mtp("llama", true); }},
+                      Case{"mtp_qwen3", [] { return mtp("qwen3", false); }},
                       Case{"dflash_full", [] { return dflash(kFull, 40, true); }},
                       Case{"dflash_mixed", [] { return dflash(kMixed, 12, false); }},
+                      Case{"dflash2_mixed", [] { return dflash2(kMixed, false, 2); }},
+                      Case{"dflash2_from_anchor", [] { return dflash2(kFull, true, 3); }},
                       Case{"dspark_vanilla", [] { return dspark(kFull, MarkovHeadType::kVanilla, true); }},
                       Case{"dspark_gated", [] { return dspark(kMixed, MarkovHeadType::kGated, false); }},
-                      Case{"dspark_rnn", [] { return dspark(kMixed, MarkovHeadType::kRnn, false); }}),
+                      Case{"dspark_rnn", [] { return dspark(kMixed, MarkovHeadType::kRnn, false); }},
+                      Case{"xpress_mixed", [] { return xpress(kMixed, 12, false); }},
+                      Case{"xpress_from_anchor", [] { return xpress(kFull, 40, true); }}),
     [](const auto& info) { return info.param.name; });
 
 class OneProposer : public ::testing::Test {
@@ -247,6 +296,7 @@ class OneProposer : public ::testing::Test {
 using Eagle3Proposer = OneProposer;
 using PEagleProposer = OneProposer;
 using DFlashProposer = OneProposer;
+using MtpProposer = OneProposer;
 
 TEST_F(Eagle3Proposer, DraftsBeyondItsTrainedLength) {
   const auto proposer = load(eagle3("llama", kFull, true));
@@ -290,6 +340,39 @@ TEST_F(PEagleProposer, LaterTokensDoNotHangOnTheEarlierOnes) {
   EXPECT_EQ(a.probabilities, b.probabilities);
 }
 
+TEST_F(MtpProposer, OffersNoMoreThanItsTrainedSteps) {
+  const auto proposer = load(mtp("qwen3", false));
+  EXPECT_EQ(proposer->max_proposal_length(), 4);
+  EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 5); },
+              ThrowsMessage<UsageError>(HasSubstr("expected at most 4, the steps that the MTP head was trained for")));
+}
+
+TEST_F(MtpProposer, OffersNothingWithoutANewRow) {
+  const auto proposer = load(mtp("llama", false));
+  EXPECT_THAT(Conversation(*proposer, 7).propose(0, 3).tokens, IsEmpty());
+}
+
+TEST_F(MtpProposer, ReadsTheLastHiddenStateOfItsVerifier) {
+  EXPECT_THAT(load(mtp("llama", false))->aux_layer_ids(), ::testing::ElementsAre(6));
+}
+
+TEST_F(MtpProposer, RefusesAVerifierOfAnotherDepth) {
+  const fs::path folder = testing::write_speculator(folder_.path(), mtp("llama", false));
+  Json verifier = read_json(folder_.path() / "verifier" / "config.json");
+  verifier["num_hidden_layers"] = 5;
+  write_json(folder_.path() / "verifier" / "config.json", verifier);
+  EXPECT_THAT([&] { load_proposer(folder); }, ThrowsMessage<DataError>(HasSubstr("num_hidden_layers: expected 6")));
+}
+
+// The state behind the final norm, and a final norm of ones, differ from the raw state by a scale that the next norm
+// takes away.
+TEST_F(MtpProposer, ReadsTheStateBehindTheFinalNormWhenItWasTrainedSo) {
+  const auto raw = load(mtp("llama", false));
+  const Proposal before = Conversation(*raw, 7).propose(20, 3, 1);
+  const auto normed = load(mtp("llama", true));
+  EXPECT_NE(Conversation(*normed, 7).propose(20, 3, 1).probabilities, before.probabilities);
+}
+
 TEST_F(DFlashProposer, OffersNoMoreThanOneBlock) {
   const auto proposer = load(dflash(kFull, 40, false));
   EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 5); },
@@ -299,6 +382,52 @@ TEST_F(DFlashProposer, OffersNoMoreThanOneBlock) {
 TEST_F(DFlashProposer, DraftsFromTheNewestTokenAlone) {
   const auto proposer = load(dflash(kFull, 40, false));
   EXPECT_THAT(Conversation(*proposer, 7).propose(0, 4).tokens, SizeIs(4));
+}
+
+using DFlash2Proposer = OneProposer;
+
+TEST_F(DFlash2Proposer, LaterTokensHangOnTheEarlierOnes) {
+  const auto proposer = load(dflash2(kFull, false, 2));
+  Conversation one(*proposer, 7), other(*proposer, 7);
+  one.reseed(1);
+  other.reseed(2);
+  const Proposal a = one.propose(9, 2, 3), b = other.propose(9, 2, 3);
+  ASSERT_NE(a.tokens[0], b.tokens[0]);
+  EXPECT_NE(a.probabilities, b.probabilities);
+  EXPECT_THAT(std::span(a.probabilities).first(40), ElementsAreArray(std::span(b.probabilities).first(40)));
+}
+
+TEST_F(DFlash2Proposer, DrawsFromTheCandidatesOnly) {
+  const auto proposer = load(dflash2(kFull, false, 2));
+  const Proposal proposal = Conversation(*proposer, 7).propose(20, 4, 5);
+  for (int64_t k = 0; k < 4; ++k) {
+    const auto row = std::span(proposal.probabilities).subspan(k * 40, 40);
+    EXPECT_EQ(std::count_if(row.begin(), row.end(), [](float value) { return value > 0; }), 7);
+    EXPECT_GT(row[proposal.tokens[k]], 0);
+  }
+}
+
+TEST_F(DFlash2Proposer, EndsWhereTheSelectorIsNotSureEnough) {
+  const auto proposer = load(dflash2(kFull, false, 2));
+  Conversation conversation(*proposer, 7);
+  ProposalRequest request = conversation.next(9, 4, 1);
+  request.min_confidence = 1;
+  EXPECT_THAT(proposer->propose({&request, 1}).at(0).tokens, IsEmpty());
+}
+
+TEST_F(DFlash2Proposer, RejectsACodebookThatIsNotFinite) {
+  const fs::path folder = testing::write_speculator(folder_.path(), dflash2(kFull, false, 2));
+  NamedTensors tensors;
+  const TensorFile file = TensorFile::open_folder(folder);
+  const std::vector<float> damaged(40 * 6, std::nanf(""));
+  const auto replacement = make_tensor({40, 6}, std::span<const float>(damaged));
+  for (const auto& [name, tensor] : file.tensors())
+    tensors.emplace_back(name, name == "candidate_selector.successor_codebook" ? replacement.view() : tensor);
+  write_safetensors(folder / "damaged.safetensors", tensors);
+  fs::rename(folder / "damaged.safetensors", folder / "model.safetensors");
+  const auto proposer = load_proposer(folder);
+  EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 2); },
+              ThrowsMessage<DataError>(HasSubstr("candidate_selector.successor_codebook: row ")));
 }
 
 class DSparkProposer : public OneProposer {

@@ -5,10 +5,13 @@
 
 #include "base/errors.h"
 #include "draft/dflash/dflash.h"
+#include "draft/dflash2/dflash2.h"
 #include "draft/draft_algorithm.h"
 #include "draft/dspark/dspark.h"
 #include "draft/eagle3/eagle3.h"
+#include "draft/mtp/mtp.h"
 #include "draft/peagle/peagle.h"
+#include "draft/xpress/xpress.h"
 
 namespace speculators {
 namespace {
@@ -38,7 +41,8 @@ std::vector<std::string_view> nearest_first(std::string_view name) {
 }  // namespace
 
 std::span<const DraftAlgorithm> draft_algorithms() {
-  static const std::array algorithms = {eagle3_algorithm(), peagle_algorithm(), dflash_algorithm(), dspark_algorithm()};
+  static const std::array algorithms = {eagle3_algorithm(), peagle_algorithm(), dflash_algorithm(), dflash2_algorithm(),
+                                        dspark_algorithm(), xpress_algorithm(), mtp_algorithm()};
   return algorithms;
 }
 

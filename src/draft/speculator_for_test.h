@@ -82,7 +82,7 @@ inline fs::path write_speculator(const fs::path& folder, const Speculator& specu
   verifier.sliding_window.reset();
   write_tiny_verifier(folder / "verifier", verifier, seed + 1);
   const WeightTable table = get_draft_algorithm(speculator.algorithm).weight_table(speculator, "test");
-  const int64_t draft_vocab_size = speculator.config.at("draft_vocab_size").get<int64_t>();
+  const int64_t draft_vocab_size = speculator.config.value("draft_vocab_size", speculator.layer_config.vocab_size);
   const OwnedTensors tensors =
       random_weights(table, sparse_map(speculator.layer_config.vocab_size, draft_vocab_size), seed);
   save_speculator(folder / "speculator", speculator, views_of(tensors));

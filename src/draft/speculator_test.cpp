@@ -149,8 +149,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Damage{"NoType", [](Json& c) { c.erase("speculators_model_type"); },
                "speculators_model_type: expected a string"},
-        Damage{"UnknownType", [](Json& c) { c["speculators_model_type"] = "xpress"; },
-               "speculators_model_type: expected one of eagle3, peagle, dflash, dspark, found \"xpress\""},
+        Damage{"UnknownType", [](Json& c) { c["speculators_model_type"] = "medusa"; },
+               "speculators_model_type: expected one of eagle3, peagle, dflash"},
         Damage{"TopLevelModelType", [](Json& c) { c["model_type"] = "llama"; }, "model_type: expected no such key"},
         Damage{"NoSpeculatorsConfig", [](Json& c) { c["speculators_config"] = nullptr; }, "expected an object"},
         Damage{"OtherAlgorithm", [](Json& c) { speculators_config(c)["algorithm"] = "dflash"; },

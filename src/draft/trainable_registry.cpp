@@ -7,10 +7,13 @@
 #include "base/errors.h"
 #include "base/nearest.h"
 #include "draft/dflash/trainable.h"
+#include "draft/dflash2/trainable.h"
 #include "draft/dspark/trainable.h"
 #include "draft/eagle3/trainable.h"
 #include "draft/layer_checks.h"
+#include "draft/mtp/trainable.h"
 #include "draft/peagle/trainable.h"
+#include "draft/xpress/trainable.h"
 
 namespace speculators {
 namespace {
@@ -55,6 +58,24 @@ DSparkTrainingOptions dspark_options(const DraftTrainingOptions& options) {
   DSparkTrainingOptions result;
   static_cast<BlockTrainingOptions&>(result) = dflash_options(options);
   result.confidence_head_alpha = options.confidence_head_alpha;
+  return result;
+}
+
+DFlash2TrainingOptions dflash2_options(const DraftTrainingOptions& options) {
+  DFlash2TrainingOptions result;
+  static_cast<BlockTrainingOptions&>(result) = dflash_options(options);
+  result.selector_loss_alpha = options.selector_loss_alpha;
+  return result;
+}
+
+XPressTrainingOptions xpress_options(const DraftTrainingOptions& options) {
+  XPressTrainingOptions result;
+  static_cast<BlockTrainingOptions&>(result) = dflash_options(options);
+  result.consistency_weight = options.consistency_weight;
+  result.consistency_passes = options.consistency_passes;
+  result.base_anchor_weight = options.base_anchor_weight;
+  result.base_anchor_full_weight = options.base_anchor_full_weight;
+  result.ce_from_data = options.ce_from_data;
   return result;
 }
 
@@ -133,6 +154,27 @@ std::unique_ptr<TrainableDraft> new_dflash(const TrainableRequest& request, cons
   return make_trainable_dflash(config, dflash_options(options), request.tensors, request.vocabulary, request.seed);
 }
 
+void check_at_least_one(const char* flag, int64_t value) {
+  if (value < 1) throw UsageError(fmt::format("{}: expected at least 1, found {}", flag, value));
+}
+
+std::unique_ptr<TrainableDraft> new_dflash2(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  if (request.vocabulary) {
+    throw UsageError("--draft-vocab-size: dflash2 expects the verifier's whole vocabulary; leave the option out");
+  }
+  check_at_least_one("--conv-kernel-size", options.conv_kernel_size);
+  check_at_least_one("--conv-group-size", options.conv_group_size);
+  check_at_least_one("--selector-rank", options.selector_rank);
+  check_at_least_one("--selector-top-k", options.selector_top_k);
+  DFlash2Config config(block_config(request, options));
+  config.conv_kernel_size = options.conv_kernel_size;
+  config.conv_group_size = options.conv_group_size;
+  config.selector_rank = options.selector_rank;
+  config.selector_top_k = options.selector_top_k;
+  config = parse_dflash2_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_dflash2(config, dflash2_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
 MarkovHeadType markov_head_type(const std::string& name) {
   if (const auto type = find_markov_head_type(name)) return *type;
   throw UsageError(fmt::format("--markov-head-type: expected vanilla, gated or rnn, found '{}'", name));
@@ -149,6 +191,45 @@ std::unique_ptr<TrainableDraft> new_dspark(const TrainableRequest& request, cons
   }
   config = parse_dspark_config(to_json(config), config.layer, "the new draft");
   return make_trainable_dspark(config, dspark_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+std::unique_ptr<TrainableDraft> new_xpress(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  check_at_least_one("--xpress-rank", options.xpress_rank);
+  check_at_least_one("--xpress-mlp-ratio", options.xpress_mlp_ratio);
+  if (options.num_jacobi_passes < 0) throw UsageError("--num-jacobi-passes: expected at least 0");
+  XPressConfig config(block_config(request, options));
+  config.xpress_rank = options.xpress_rank;
+  config.xpress_mlp_ratio = options.xpress_mlp_ratio;
+  config.num_jacobi_passes = options.num_jacobi_passes;
+  config = parse_xpress_config(to_json(config), config.layer, "the new draft");
+  return make_trainable_xpress(config, xpress_options(options), request.tensors, request.vocabulary, request.seed);
+}
+
+MtpTrainingOptions mtp_options(const DraftTrainingOptions& options) {
+  MtpTrainingOptions result;
+  result.num_steps = options.num_speculative_steps.value_or(result.num_steps);
+  result.step_weight_beta = options.step_weight_beta;
+  result.compute_dtype = compute_dtype(options);
+  result.compat_upstream = options.compat_upstream;
+  result.plain_ops = options.plain_ops;
+  check_at_least_one("--num-speculative-steps", result.num_steps);
+  if (!(result.step_weight_beta > 0)) {
+    throw UsageError(fmt::format("--step-weight-beta: expected above 0, found {}", result.step_weight_beta));
+  }
+  return result;
+}
+
+std::unique_ptr<TrainableDraft> new_mtp(const TrainableRequest& request, const DraftTrainingOptions& options) {
+  if (request.vocabulary) {
+    throw UsageError("--draft-vocab-size: mtp expects the verifier's whole vocabulary; leave the option out");
+  }
+  MtpConfig config;
+  config.verifier = request.verifier;
+  config.normed_hidden_states = options.mtp_normed_hidden_states;
+  config = parse_mtp_config(to_json(config), config.verifier, "the new draft");
+  auto draft = make_trainable_mtp(config, mtp_options(options), request.tensors, request.vocabulary, request.seed);
+  if (!request.native_weights.empty()) draft->load(request.native_weights);
+  return draft;
 }
 
 // Some verifiers attend in another width than they are wide; a draft takes as many heads as fit its own.
@@ -180,6 +261,15 @@ std::unique_ptr<TrainableDraft> restored(const SavedDraft& saved, const DraftTra
   return make(config, options_of(resolved), saved.tensors, saved.vocabulary, saved.seed);
 }
 
+// The steps of a saved head are those it was saved with, unless others are asked for.
+std::unique_ptr<TrainableDraft> restored_mtp(const SavedDraft& saved, const DraftTrainingOptions& resolved) {
+  DraftTrainingOptions options = resolved;
+  if (!options.num_speculative_steps && saved.speculator.speculative_tokens > 0) {
+    options.num_speculative_steps = saved.speculator.speculative_tokens;
+  }
+  return restored<parse_mtp_config, make_trainable_mtp, mtp_options>(saved, options);
+}
+
 struct TrainableAlgorithm {
   const char* name;
   std::unique_ptr<TrainableDraft> (*make)(const TrainableRequest& request, const DraftTrainingOptions& resolved);
@@ -189,17 +279,23 @@ struct TrainableAlgorithm {
   int64_t num_layers, block_size;
   bool norms;  // norm_before_fc and norm_output
   bool sample_from_anchor = false, trains_embedding = false;
+  bool sliding_window_non_causal = false;
 };
 
 constexpr TrainableAlgorithm kAlgorithms[] = {
     {"dflash", new_dflash, restored<parse_dflash_config, make_trainable_dflash, dflash_options>, "qwen3", "ce", "dpace",
      5, 16, false},
+    {"dflash2", new_dflash2, restored<parse_dflash2_config, make_trainable_dflash2, dflash2_options>, "qwen3", "kl_div",
+     "fixed-exp-decay", 5, 8, false, false, false, /*sliding_window_non_causal=*/true},
     {"dspark", new_dspark, restored<parse_dspark_config, make_trainable_dspark, dspark_options>, "qwen3", "kl_div",
      "fixed-exp-decay", 5, 8, false, /*sample_from_anchor=*/true},
     {"eagle3", new_eagle3, restored<parse_eagle3_config, make_trainable_eagle3, eagle3_options>, "llama", "kl_div",
      "fixed-exp-decay", 1, 8, true},
+    {"mtp", new_mtp, restored_mtp, "qwen3", "ce", "fixed-exp-decay", 1, 8, false},
     {"peagle", new_peagle, restored<parse_peagle_config, make_trainable_peagle, peagle_options>, "qwen3", "kl_div",
      "fixed-exp-decay", 1, 8, false, false, /*trains_embedding=*/true},
+    {"xpress", new_xpress, restored<parse_xpress_config, make_trainable_xpress, xpress_options>, "qwen3",
+     R"({"ce": 0.1, "tv": 0.9})", "fixed-exp-decay", 5, 16, false},
 };
 
 const TrainableAlgorithm& algorithm_named(std::string_view name) {
@@ -231,7 +327,7 @@ DraftTrainingOptions resolve_options(std::string_view name, DraftTrainingOptions
   fill<bool>(options.embed_requires_grad, algorithm.trains_embedding);
   fill<bool>(options.norm_before_fc, algorithm.norms);
   fill<bool>(options.norm_output, algorithm.norms);
-  fill<bool>(options.sliding_window_non_causal, false);
+  fill<bool>(options.sliding_window_non_causal, algorithm.sliding_window_non_causal);
   fill<std::string>(options.loss_fn, algorithm.loss_fn);
   fill<int64_t>(options.block_size, algorithm.block_size);
   fill<bool>(options.sample_from_anchor, algorithm.sample_from_anchor);
@@ -253,6 +349,11 @@ std::unique_ptr<TrainableDraft> make_trainable_draft(const Speculator& speculato
                                                      const std::optional<VocabularyMap>& vocabulary, uint64_t seed) {
   const DraftTrainingOptions resolved = resolve_options(speculator.algorithm, options);
   return algorithm_named(speculator.algorithm).restore({speculator, tensors, vocabulary, seed}, resolved);
+}
+
+ModelConfig layer_config_of(const TrainableRequest& request) {
+  if (request.algorithm == "mtp") return request.verifier;
+  return layers_of(request, resolve_options(request.algorithm, request.options));
 }
 
 ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrainingOptions& resolved) {

@@ -46,21 +46,38 @@ struct DraftTrainingOptions {
   bool enable_confidence_head = true;
   bool confidence_head_with_markov = true;
   double confidence_head_alpha = 1.0;
+  int64_t conv_kernel_size = 2;
+  int64_t conv_group_size = 16;
+  int64_t selector_rank = 256;
+  int64_t selector_top_k = 16;
+  double selector_loss_alpha = 1.0;
+  int64_t xpress_rank = 256;
+  int64_t xpress_mlp_ratio = 2;
+  int64_t num_jacobi_passes = 6;
+  double consistency_weight = 0.3;
+  int64_t consistency_passes = 3;
+  double base_anchor_weight = 0.6;
+  bool base_anchor_full_weight = false;
+  bool ce_from_data = false;
   int64_t num_depths = 8;
   double down_sample_ratio = 0.7;
   double down_sample_ratio_min = 0.2;
+  std::optional<int64_t> num_speculative_steps;  // unset: 3, or those of the speculator that training goes on with
+  double step_weight_beta = 0.6;
+  bool mtp_normed_hidden_states = false;
   bool compat_upstream = false;
   bool plain_ops = false;
   std::string compute_dtype = "float32";
 
   template <class Visitor>
   void options(Visitor&& option) {
-    option("num-layers", num_layers, "draft layers (default: 5 for dflash and dspark, else 1)");
+    option("num-layers", num_layers,
+           "draft layers (default: 5 for the dflash family: dflash, dflash2, dspark, xpress; else 1)");
     option("draft-arch", draft_arch, "llama or qwen3 layers (default: llama for eagle3, else qwen3)");
     option("draft-hidden-act", draft_hidden_act, "activation of the draft's MLP");
     option("target-layer-ids", target_layer_ids, "aux layers of the verifier (default: 2 n/2 n-3)");
     option("mask-token-id", mask_token_id,
-           "token that stands for a slot to fill (dflash, dspark, peagle; default: from the tokenizer)");
+           "token that stands for a slot to fill (dflash family, peagle; default: from the tokenizer)");
     option("norm-before-residual", norm_before_residual,
            "eagle3, peagle: the residual of the first layer is the normed hidden state");
     option("embed-requires-grad", embed_requires_grad,
@@ -72,15 +89,17 @@ struct DraftTrainingOptions {
     option("sliding-window", sliding_window, "window of the sliding layers, in tokens");
     option("full-attention-indices", full_attention_indices, "draft layers with full attention; the others slide");
     option("sliding-window-non-causal", sliding_window_non_causal,
-           "dflash, dspark: sliding layers see the whole block (default: off)");
-    option("loss-fn", loss_fn, "loss name or JSON of name to weight (default: ce for dflash, else kl_div)");
+           "dflash family: sliding layers see the whole block (default: on for dflash2)");
+    option("loss-fn", loss_fn,
+           "loss name or JSON of name to weight (default: ce for dflash, {\"ce\": 0.1, \"tv\": 0.9} for xpress, else "
+           "kl_div)");
     option("ttt-steps", ttt_steps, "eagle3: unrolled steps");
     option("ttt-step-loss-decay", ttt_step_loss_decay, "eagle3: loss weight of step t is this to the power t");
     option("max-anchors", max_anchors,
-           "dflash, dspark: blocks drawn per packed row; peagle: rows that chains are drawn from");
-    option("block-size", block_size, "dflash, dspark: slots of a block (default: 16 for dflash, else 8)");
+           "dflash family: blocks drawn per packed row; peagle: rows that chains are drawn from");
+    option("block-size", block_size, "dflash family: slots of a block (default: 16 for dflash and xpress, else 8)");
     option("sample-from-anchor", sample_from_anchor,
-           "dflash, dspark: the anchor's slot predicts too (default: on for dspark)");
+           "dflash family: the anchor's slot predicts too (default: on for dspark)");
     option("dflash-decay-gamma", dflash_decay_gamma, "decay length of fixed-exp-decay, in slots");
     option("per-position-loss-weight", per_position_loss_weight,
            "fixed-exp-decay or dpace (default: dpace for dflash)");
@@ -91,9 +110,31 @@ struct DraftTrainingOptions {
     option("confidence-head-with-markov", confidence_head_with_markov,
            "dspark: the confidence head reads the token before a slot too");
     option("confidence-head-alpha", confidence_head_alpha, "dspark: weight of the confidence head's loss");
+    option("conv-kernel-size", conv_kernel_size, "dflash2: slots that a convolution takes together");
+    option("conv-group-size", conv_group_size, "dflash2: channels that share the changing part of a convolution");
+    option("selector-rank", selector_rank, "dflash2: rank of the selector");
+    option("selector-top-k", selector_top_k, "dflash2: likeliest tokens of a slot that the selector chooses among");
+    option("selector-loss-alpha", selector_loss_alpha, "dflash2: weight of the selector's loss");
+    option("xpress-rank", xpress_rank, "xpress: rank of the refiner");
+    option("xpress-mlp-ratio", xpress_mlp_ratio, "xpress: width of the refiner's MLP over its rank");
+    option("num-jacobi-passes", num_jacobi_passes, "xpress: passes of the refiner over a greedy proposal");
+    option("consistency-weight", consistency_weight,
+           "xpress: weight of the free-running rounds' loss; 0: none are run");
+    option("consistency-passes", consistency_passes, "xpress: free-running rounds in training");
+    option("base-anchor-weight", base_anchor_weight, "xpress: weight of the uncorrected logits' loss; 0: left out");
+    option("base-anchor-full-weight", base_anchor_full_weight,
+           "xpress: the uncorrected logits' loss counts every slot alike");
+    option("ce-from-data", ce_from_data,
+           "xpress: the loss `ce` takes the data's tokens for labels, not the verifier's best");
     option("num-depths", num_depths, "peagle: tokens drafted in one pass");
     option("down-sample-ratio", down_sample_ratio, "peagle: share of the chains that each depth keeps");
     option("down-sample-ratio-min", down_sample_ratio_min, "peagle: smallest share of the chains at any depth");
+    option("num-speculative-steps", num_speculative_steps,
+           "mtp: tokens drafted, so how often the layer is applied (3)");
+    option("step-weight-beta", step_weight_beta, "mtp: step k's loss weighs this to the power k, scaled to a sum of 1");
+    option(
+        "mtp-normed-hidden-states", mtp_normed_hidden_states,
+        "mtp: start from the verifier's state behind its final norm, as vLLM does (upstream trains on the one before)");
     option("compat-upstream", compat_upstream,
            "let chains and blocks run over the end of their document, as upstream does");
     option("plain-ops", plain_ops, "compute with plain torch operations (slow; for checking)");
@@ -109,7 +150,9 @@ struct TrainableRequest {
   std::optional<ModelConfig> draft_config;
   VerifierTensors tensors;
   std::optional<VocabularyMap> vocabulary;  // none: the draft has the verifier's vocabulary
-  uint64_t seed = 42;                       // of the initial weights
+  // mtp: the weights of the verifier's own layer under the draft's names; empty: fresh ones.
+  std::map<std::string, torch::Tensor> native_weights;
+  uint64_t seed = 42;  // of the initial weights
 };
 
 // The names, sorted.
@@ -124,6 +167,8 @@ std::unique_ptr<TrainableDraft> make_trainable_draft(const TrainableRequest& req
 std::unique_ptr<TrainableDraft> make_trainable_draft(const Speculator& speculator, const DraftTrainingOptions& options,
                                                      const VerifierTensors& tensors,
                                                      const std::optional<VocabularyMap>& vocabulary, uint64_t seed);
+// What a fresh draft is saved with as `transformer_layer_config`.
+ModelConfig layer_config_of(const TrainableRequest& request);
 // The draft's decoder config, derived from the verifier's (algorithms.md 2.4).
 ModelConfig make_draft_layer_config(const ModelConfig& verifier, const DraftTrainingOptions& resolved);
 

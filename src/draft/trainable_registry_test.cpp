@@ -76,11 +76,40 @@ TEST(TrainableRegistry, EveryOptionHasUpstreamsFlagName) {
   DraftTrainingOptions options;
   std::vector<std::string> names;
   for (const Option& option : list_options(options).items) names.push_back(option.name);
-  for (const char* name :
-       {"num-layers", "draft-arch", "ttt-steps", "max-anchors", "block-size", "loss-fn", "dpace-alpha",
-        "norm-before-residual", "sliding-window", "full-attention-indices", "dflash-decay-gamma", "markov-rank",
-        "markov-head-type", "enable-confidence-head", "confidence-head-with-markov", "confidence-head-alpha",
-        "num-depths", "down-sample-ratio", "down-sample-ratio-min"}) {
+  for (const char* name : {"num-layers",
+                           "draft-arch",
+                           "ttt-steps",
+                           "max-anchors",
+                           "block-size",
+                           "loss-fn",
+                           "dpace-alpha",
+                           "norm-before-residual",
+                           "sliding-window",
+                           "full-attention-indices",
+                           "dflash-decay-gamma",
+                           "markov-rank",
+                           "markov-head-type",
+                           "enable-confidence-head",
+                           "confidence-head-with-markov",
+                           "confidence-head-alpha",
+                           "xpress-rank",
+                           "xpress-mlp-ratio",
+                           "num-jacobi-passes",
+                           "consistency-weight",
+                           "consistency-passes",
+                           "base-anchor-weight",
+                           "base-anchor-full-weight",
+                           "ce-from-data",
+                           "conv-kernel-size",
+                           "conv-group-size",
+                           "selector-rank",
+                           "selector-top-k",
+                           "selector-loss-alpha",
+                           "num-depths",
+                           "down-sample-ratio",
+                           "down-sample-ratio-min",
+                           "num-speculative-steps",
+                           "step-weight-beta"}) {
     EXPECT_THAT(names, testing::Contains(name));
   }
 }
@@ -147,6 +176,67 @@ TEST(TrainableRegistry, MakesADSparkDraftWithUpstreamsDefaults) {
   EXPECT_EQ(*resolve_options("dspark", {}).per_position_loss_weight, "fixed-exp-decay");
 }
 
+TEST(TrainableRegistry, MakesAnXPressDraftWithUpstreamsDefaults) {
+  const auto draft = make_trainable_draft(request_for("xpress"));
+  EXPECT_EQ(draft->speculative_tokens(), 15);
+  const Json fields = draft->config_fields();
+  EXPECT_EQ(fields.at("sample_from_anchor"), false);
+  EXPECT_EQ(fields.at("xpress_rank"), 256);
+  EXPECT_EQ(fields.at("xpress_mlp_ratio"), 2);
+  EXPECT_EQ(fields.at("num_jacobi_passes"), 6);
+  const DraftTrainingOptions options = resolve_options("xpress", {});
+  EXPECT_EQ(*options.num_layers, 5);
+  EXPECT_EQ(*options.block_size, 16);
+  EXPECT_EQ(*options.loss_fn, R"({"ce": 0.1, "tv": 0.9})");
+  EXPECT_EQ(*options.per_position_loss_weight, "fixed-exp-decay");
+}
+
+TEST(TrainableRegistry, XPressOptionsOutOfRangeAreUsageErrors) {
+  TrainableRequest request = request_for("xpress");
+  request.options.xpress_rank = 0;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--xpress-rank: expected at least 1"));
+  request = request_for("xpress");
+  request.options.consistency_passes = -1;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--consistency-passes: expected"));
+  request = request_for("xpress");
+  request.options.ce_from_data = true;
+  request.vocabulary = random_batch::vocabulary();
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }),
+              HasSubstr("--ce-from-data: expected the verifier's"));
+}
+
+TEST(TrainableRegistry, MakesADFlash2DraftWithUpstreamsDefaults) {
+  const auto draft = make_trainable_draft(request_for("dflash2"));
+  EXPECT_EQ(draft->speculative_tokens(), 7);
+  const Json fields = draft->config_fields();
+  EXPECT_EQ(fields.at("sample_from_anchor"), false);
+  EXPECT_EQ(fields.at("sliding_window_non_causal"), true);
+  EXPECT_EQ(fields.at("conv_kernel_size"), 2);
+  EXPECT_EQ(fields.at("conv_group_size"), 16);
+  EXPECT_EQ(fields.at("selector_rank"), 256);
+  EXPECT_EQ(fields.at("selector_top_k"), 16);
+  const DraftTrainingOptions options = resolve_options("dflash2", {});
+  EXPECT_EQ(*options.num_layers, 5);
+  EXPECT_EQ(*options.loss_fn, "kl_div");
+  EXPECT_EQ(*options.per_position_loss_weight, "fixed-exp-decay");
+}
+
+TEST(TrainableRegistry, DFlash2OptionsOutOfRangeAreUsageErrors) {
+  const auto error_of = [](const auto& change) {
+    TrainableRequest request = request_for("dflash2");
+    change(request);
+    return usage_error([&] { make_trainable_draft(request); });
+  };
+  EXPECT_THAT(error_of([](TrainableRequest& r) { r.options.selector_top_k = 0; }),
+              HasSubstr("--selector-top-k: expected at least 1, found 0"));
+  EXPECT_THAT(error_of([](TrainableRequest& r) { r.options.conv_kernel_size = -1; }),
+              HasSubstr("--conv-kernel-size: expected at least 1, found -1"));
+  EXPECT_THAT(error_of([](TrainableRequest& r) { r.options.selector_loss_alpha = -0.5; }),
+              HasSubstr("--selector-loss-alpha: expected at least 0"));
+  EXPECT_THAT(error_of([](TrainableRequest& r) { r.vocabulary = random_batch::vocabulary(); }),
+              HasSubstr("--draft-vocab-size: dflash2 expects the verifier's whole vocabulary"));
+}
+
 TEST(TrainableRegistry, AnUnknownMarkovHeadIsAUsageError) {
   TrainableRequest request = request_for("dspark");
   request.options.markov_head_type = "cubic";
@@ -170,6 +260,61 @@ TEST(TrainableRegistry, MakesAPEagleDraftWithUpstreamsDefaults) {
   EXPECT_EQ(fields.at("norm_before_residual"), true);
   EXPECT_EQ(fields.at("norm_before_fc"), false);
   EXPECT_EQ(*resolve_options("peagle", {}).draft_arch, "qwen3");
+}
+
+TEST(TrainableRegistry, MakesAnMtpHeadWithUpstreamsDefaults) {
+  const auto draft = make_trainable_draft(request_for("mtp"));
+  EXPECT_EQ(draft->speculative_tokens(), 3);
+  EXPECT_THAT(draft->aux_layer_ids(), testing::IsEmpty());
+  EXPECT_EQ(draft->config_fields().at("num_nextn_predict_layers"), 1);
+  EXPECT_EQ(layer_config_of(request_for("mtp")), verifier_config());
+}
+
+TEST(TrainableRegistry, AnMtpHeadGoesOnWithTheNativeWeights) {
+  TrainableRequest request = request_for("mtp");
+  for (const NamedParameter& parameter : make_trainable_draft(request)->parameters()) {
+    request.native_weights[parameter.name] = parameter.value.detach() * 2;
+  }
+  const auto draft = make_trainable_draft(request);
+  for (const NamedParameter& parameter : draft->parameters()) {
+    EXPECT_TRUE(parameter.value.equal(request.native_weights.at(parameter.name))) << parameter.name;
+  }
+}
+
+TEST(TrainableRegistry, ASavedMtpHeadKeepsItsSteps) {
+  TrainableRequest request = request_for("mtp");
+  request.options.num_speculative_steps = 5;
+  const auto original = make_trainable_draft(request);
+  Speculator speculator;
+  speculator.algorithm = "mtp";
+  speculator.config = original->config_fields();
+  speculator.layer_config = verifier_config();
+  speculator.speculative_tokens = original->speculative_tokens();
+  const auto restored = [&](const DraftTrainingOptions& options) {
+    return make_trainable_draft(speculator, options, random_batch::verifier(), std::nullopt, 1)->speculative_tokens();
+  };
+  EXPECT_EQ(restored({}), 5);
+  EXPECT_EQ(restored({.num_speculative_steps = 2}), 2);
+}
+
+TEST(TrainableRegistry, AnMtpHeadHasNoReducedVocabulary) {
+  TrainableRequest request = request_for("mtp");
+  request.vocabulary = random_batch::vocabulary();
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }), HasSubstr("--draft-vocab-size: mtp expects"));
+}
+
+TEST(TrainableRegistry, AnMtpHeadTakesAtLeastOneStep) {
+  TrainableRequest request = request_for("mtp");
+  request.options.num_speculative_steps = 0;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }),
+              HasSubstr("--num-speculative-steps: expected at least 1, found 0"));
+}
+
+TEST(TrainableRegistry, AnMtpStepsWeightsMustBePositive) {
+  TrainableRequest request = request_for("mtp");
+  request.options.step_weight_beta = 0;
+  EXPECT_THAT(usage_error([&] { make_trainable_draft(request); }),
+              HasSubstr("--step-weight-beta: expected above 0, found 0"));
 }
 
 TEST(TrainableRegistry, APEagleEmbeddingCanBeFrozen) {

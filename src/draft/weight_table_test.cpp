@@ -45,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(Each, UpstreamFile,
                          ::testing::Values("eagle3_llama", "eagle3_qwen3_two_layers",
                                            "eagle3_llama_bias_full_vocabulary", "peagle_llama",
                                            "peagle_qwen3_two_layers", "dflash_causal_sliding_and_full",
-                                           "dflash_anchor_bidirectional_sliding", "dflash_full_vocabulary"),
+                                           "dflash_anchor_bidirectional_sliding", "dflash_full_vocabulary",
+                                           "dflash2_sliding_and_full", "dflash2_anchor_causal_three_taps"),
                          [](const auto& info) { return std::string(info.param); });
 
 // A saved EAGLE-3 or DFlash speculator whose tensors can be changed behind the writer's back.

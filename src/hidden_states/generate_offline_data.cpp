@@ -26,6 +26,9 @@ void check_options(const GenerateOfflineDataOptions& options) {
   check_positive("max-consecutive-errors", options.max_consecutive_errors);
   check_positive("world-size", options.world_size);
   check_positive("max-samples", options.max_samples.value_or(1));
+  if (options.last_layer_only && !options.target_layer_ids.empty()) {
+    throw UsageError("--last-layer-only: expected no --target-layer-ids with it, since it keeps none of them");
+  }
   if (options.rank < 0 || options.rank >= options.world_size) {
     throw UsageError(fmt::format("--rank: expected 0 to {}, got {}", options.world_size - 1, options.rank));
   }
@@ -110,7 +113,8 @@ GenerateOfflineDataReport generate_offline_data(const GenerateOfflineDataOptions
 
   GenerateOfflineDataReport report;
   report.output = folder.string();
-  report.layer_ids = capture_layer_ids(options.target_layer_ids, config.num_hidden_layers);
+  report.layer_ids = options.last_layer_only ? std::vector<int64_t>{config.num_hidden_layers}
+                                             : capture_layer_ids(options.target_layer_ids, config.num_hidden_layers);
   const auto num_rows = static_cast<int64_t>(samples.size());
   const auto [first, last] =
       rows_of_rank(std::min(num_rows, options.max_samples.value_or(num_rows)), options.world_size, options.rank);

@@ -17,6 +17,7 @@ struct GenerateOfflineDataOptions {
   std::string preprocessed_data = "./output";
   std::optional<std::string> output;      // default: <preprocessed-data>/hidden_states
   std::vector<int64_t> target_layer_ids;  // empty: [2, n/2, n-3]
+  bool last_layer_only = false;           // no others, whatever target_layer_ids says
   std::optional<int64_t> max_samples;
   bool validate_outputs = true;
   bool fail_on_error = false;
@@ -30,6 +31,7 @@ struct GenerateOfflineDataOptions {
     option("preprocessed-data", preprocessed_data, "folder written by prepare-data");
     option("output", output, "folder of the files (default: PREPROCESSED-DATA/hidden_states)");
     option("target-layer-ids", target_layer_ids, "layers to keep besides the last (default: 2, n/2, n-3)");
+    option("last-layer-only", last_layer_only, "keep the last layer alone, which is all that mtp trains on");
     option("max-samples", max_samples, "only the first so many rows");
     option("validate-outputs", validate_outputs,
            "read files that are already there as a whole, not only their headers");

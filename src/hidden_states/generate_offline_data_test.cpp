@@ -62,6 +62,24 @@ TEST_F(GenerateOfflineData, FilesEqualTheVerifiersOwnStates) {
   EXPECT_EQ(read_hidden_states(data() / "hidden_states" / "hs_13.safetensors").values, expected);
 }
 
+TEST_F(GenerateOfflineData, TheLastLayerCanBeKeptAlone) {
+  generate_offline_data(options_);
+  GenerateOfflineDataOptions last = options_;
+  last.output = (folder_.path() / "last").string();
+  last.target_layer_ids.clear();
+  last.last_layer_only = true;
+  EXPECT_THAT(generate_offline_data(last).layer_ids, ::testing::ElementsAre(3));
+  const HiddenStates all = read_hidden_states(data() / "hidden_states" / "hs_4.safetensors"),
+                     alone = read_hidden_states(hidden_states_path(*last.output, 4));
+  ASSERT_EQ(alone.num_layers, 1);
+  for (size_t token = 0; token < alone.token_ids.size(); ++token) {
+    for (int64_t i = 0; i < alone.hidden_size; ++i) {
+      const auto row = static_cast<int64_t>(token);
+      EXPECT_EQ(alone.values[row * alone.hidden_size + i], all.values[(row * 3 + 2) * all.hidden_size + i]);
+    }
+  }
+}
+
 TEST_F(GenerateOfflineData, TheSizeOfAPassDoesNotChangeAByte) {
   generate_offline_data(options_);
   GenerateOfflineDataOptions small = options_;
@@ -113,6 +131,8 @@ TEST_F(GenerateOfflineData, RefusesImpossibleOptionsByName) {
   EXPECT_THAT(with([](auto& o) { o.rank = 1; }),
               ThrowsMessage<UsageError>(HasSubstr("--rank: expected 0 to 0, got 1")));
   EXPECT_THAT(with([](auto& o) { o.batch_tokens = 0; }), ThrowsMessage<UsageError>(HasSubstr("--batch-tokens")));
+  EXPECT_THAT(with([](auto& o) { o.last_layer_only = true; }),
+              ThrowsMessage<UsageError>(HasSubstr("--last-layer-only: expected no --target-layer-ids")));
   EXPECT_THAT(with([](auto& o) { o.target_layer_ids = {7}; }),
               ThrowsMessage<UsageError>(HasSubstr("--target-layer-ids")));
 }

@@ -50,8 +50,9 @@ PairLossPass::PairLossPass(const DraftSide& draft, const torch::Tensor& verifier
   results_.resize(count);
   match_.resize(count);
   needs_logs_ = is_wanted(LossKind::kReverseKl) || is_wanted(LossKind::kJsd);
-  needs_probabilities_ =
-      options.with_acceptance || !(is_wanted(LossKind::kCrossEntropy) && options.spec.terms.size() == 1);
+  if (options.num_candidates > 0) candidates_ = empty_candidates(count, options.num_candidates);
+  needs_probabilities_ = options.with_acceptance || options.num_candidates > 0 ||
+                         !(is_wanted(LossKind::kCrossEntropy) && options.spec.terms.size() == 1);
 }
 
 std::vector<PairLossPass::Chunk> PairLossPass::make_chunks() const {
@@ -122,6 +123,7 @@ void PairLossPass::run_chunk(const Chunk& chunk, PairGradients& gradients) {
   }
   auto logits = logits_.narrow(0, 0, count);
   fill_logits(index_tensor(rows), logits);
+  if (options_.num_candidates > 0) fill_candidates(chunk, logits, target_of);
   std::vector<DraftRow> results(count);
   row_kernels().draft_rows(logits.mutable_data_ptr<float>(), count, vocab_, target_of.data(), wants.data(), weights_,
                            results.data());
@@ -131,6 +133,29 @@ void PairLossPass::run_chunk(const Chunk& chunk, PairGradients& gradients) {
     match_[pair] = results[i].argmax == target_of[i]->argmax;
   }
   if (gradients.wanted()) fill_gradients(chunk, logits, gradients);
+}
+
+void PairLossPass::fill_candidates(const Chunk& chunk, const torch::Tensor& logits,
+                                   const std::vector<const TargetRow*>& targets) {
+  const int64_t count = chunk.end - chunk.begin, num_candidates = options_.num_candidates;
+  std::vector<int64_t> largest(count * num_candidates);
+  row_kernels().largest_rows(logits.const_data_ptr<float>(), count, vocab_, num_candidates, largest.data());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t pair = order_[chunk.begin + i], choice = targets[i]->argmax;
+    int64_t *ids = largest.data() + i * num_candidates, *last = ids + num_candidates - 1;
+    const int64_t label = std::find(ids, last + 1, choice) - ids;
+    candidates_.holds_label.mutable_data_ptr<bool>()[pair] = label < num_candidates;
+    candidates_.labels.mutable_data_ptr<int64_t>()[pair] = std::min(label, num_candidates - 1);
+    if (label == num_candidates) *last = choice;
+    float mass = 0;
+    for (int64_t k = 0; k < num_candidates; ++k) {
+      candidates_.ids.mutable_data_ptr<int64_t>()[pair * num_candidates + k] = ids[k];
+      candidates_.logits.mutable_data_ptr<float>()[pair * num_candidates + k] =
+          logits.const_data_ptr<float>()[i * vocab_ + ids[k]];
+      mass += targets[i]->probabilities[ids[k]];
+    }
+    candidates_.target_mass.mutable_data_ptr<float>()[pair] = mass;
+  }
 }
 
 // `logits` hold their gradient by now.
@@ -155,6 +180,7 @@ PairLosses PairLossPass::losses() const {
   }
   PairLosses losses;
   losses.value = float_tensor(values);
+  losses.candidates = candidates_;
   if (options_.with_acceptance) losses.acceptance = float_tensor(acceptance);
   losses.match = at::empty({static_cast<int64_t>(match_.size())}, torch::kBool);
   std::copy(match_.begin(), match_.end(), losses.match.mutable_data_ptr<bool>());

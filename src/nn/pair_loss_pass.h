@@ -43,6 +43,7 @@ class PairLossPass {
   void run_targets(const Chunk& chunk, std::vector<TargetRow>& rows);
   void run_chunk(const Chunk& chunk, PairGradients& gradients);
   void fill_logits(const torch::Tensor& rows, torch::Tensor& logits);
+  void fill_candidates(const Chunk& chunk, const torch::Tensor& logits, const std::vector<const TargetRow*>& targets);
   void fill_gradients(const Chunk& chunk, const torch::Tensor& logits, PairGradients& gradients);
   bool is_wanted(LossKind kind) const { return weights_.wanted[static_cast<int>(kind)]; }
 
@@ -58,6 +59,7 @@ class PairLossPass {
   std::vector<DraftRow> results_;
   std::vector<uint8_t> match_;
   torch::Tensor logits_, target_logits_, logs_, factors_;
+  PairCandidates candidates_;
 };
 
 }  // namespace speculators::nn

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "nn/loss_spec.h"
+#include "nn/pair_candidates.h"
 
 namespace speculators::nn {
 
@@ -32,10 +33,11 @@ struct PairRows {
 };
 
 struct PairLosses {
-  torch::Tensor value;       // fp32 [P], differentiable: the compound loss
-  torch::Tensor terms;       // fp32 [terms, P], no gradient; undefined unless the spec has several terms
-  torch::Tensor match;       // bool [P]: the draft's argmax is the verifier's
-  torch::Tensor acceptance;  // fp32 [P], no gradient: 1 - TV; undefined unless asked for
+  torch::Tensor value;        // fp32 [P], differentiable: the compound loss
+  torch::Tensor terms;        // fp32 [terms, P], no gradient; undefined unless the spec has several terms
+  torch::Tensor match;        // bool [P]: the draft's argmax is the verifier's
+  torch::Tensor acceptance;   // fp32 [P], no gradient: 1 - TV; undefined unless asked for
+  PairCandidates candidates;  // undefined unless asked for
 };
 
 // What the draft's logits are made of: states lm_head' + factors bias_weight'. The bias of low rank may be absent.
@@ -51,13 +53,14 @@ struct DraftSide {
 
 // verifier_states [T, D] are not normed. Gradient flows to the draft's side only. With acceptance.
 PairLosses pair_losses_plain(const DraftSide& draft, const torch::Tensor& verifier_states, const PairRows& pairs,
-                             const FrozenHeads& heads, const LossSpec& spec);
+                             const FrozenHeads& heads, const LossSpec& spec, int64_t num_candidates = 0);
 
 struct PairLossOptions {
   LossSpec spec;
   torch::ScalarType compute_dtype = torch::kFloat32;
   int64_t chunk_bytes = int64_t{24} << 20;  // of logits; at least 64 rows are taken at once
   bool with_acceptance = false;
+  int64_t num_candidates = 0;  // K, at most V; 0: none are kept
 };
 // The same, chunk by chunk, without bias. CPU.
 PairLosses pair_losses(const torch::Tensor& draft_states, const torch::Tensor& verifier_states, const PairRows& pairs,

@@ -10,7 +10,7 @@
 namespace speculators::nn {
 
 PairLosses pair_losses_plain(const DraftSide& draft, const torch::Tensor& verifier_states, const PairRows& pairs,
-                             const FrozenHeads& heads, const LossSpec& spec) {
+                             const FrozenHeads& heads, const LossSpec& spec, int64_t num_candidates) {
   const auto device = draft.states.device();
   torch::Tensor targets;
   {
@@ -32,6 +32,7 @@ PairLosses pair_losses_plain(const DraftSide& draft, const torch::Tensor& verifi
   if (terms.size() > 1) losses.terms = at::stack(terms);
   losses.match = logits.detach().argmax(-1) == targets.argmax(-1);
   losses.acceptance = 1.0 - element_loss_plain(LossKind::kTotalVariation, logits.detach(), targets);
+  if (num_candidates > 0) losses.candidates = candidates_plain(logits, targets, num_candidates);
   return losses;
 }
 

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "draft/mtp/native_weights.h"
 #include "draft/verifier_tensors.h"
 #include "tokenizer/tokenizer.h"
 #include "train/draft_vocabulary_files.h"
@@ -62,6 +63,20 @@ void move_to(TrainableDraft& draft, torch::Device device) {
   for (const auto& parameter : draft.parameters()) parameter.value.set_data(parameter.value.to(device));
 }
 
+// mtp goes on with the layer that the verifier has; one without gets a fresh layer of its family.
+std::map<std::string, torch::Tensor> read_native_weights(const fs::path& verifier_folder, DraftSetup& setup) {
+  const TensorFile file = TensorFile::open_folder(verifier_folder);
+  std::map<std::string, torch::Tensor> weights;
+  for (const auto& [name, view] : find_native_weights(file, setup.verifier.num_hidden_layers)) {
+    weights[name] = copy_of(view, torch::kCPU);
+  }
+  if (weights.empty()) {
+    setup.warnings.push_back(fmt::format("{}: no MTP layer (mtp.*) found; training a fresh one of {} layers",
+                                         verifier_folder.string(), setup.verifier.model_type));
+  }
+  return weights;
+}
+
 void start_fresh(const TrainOptions& options, const VerifierTensors& tensors, DraftSetup& setup) {
   TrainableRequest request;
   request.algorithm = options.speculator_type;
@@ -74,13 +89,14 @@ void start_fresh(const TrainOptions& options, const VerifierTensors& tensors, Dr
   request.tensors = tensors;
   request.vocabulary = choose_draft_vocabulary(options, options.data_path, setup.verifier.vocab_size);
   request.seed = static_cast<uint64_t>(options.seed);
-  if (!request.options.mask_token_id && options.speculator_type != "eagle3") {
+  const bool is_mtp = options.speculator_type == "mtp";
+  if (is_mtp) request.native_weights = read_native_weights(options.verifier_name_or_path, setup);
+  if (!request.options.mask_token_id && options.speculator_type != "eagle3" && !is_mtp) {
     request.options.mask_token_id = choose_mask_token(options.verifier_name_or_path, setup.verifier);
   }
   setup.draft = make_trainable_draft(request);
   setup.speculator.algorithm = options.speculator_type;
-  setup.speculator.layer_config =
-      request.draft_config ? *request.draft_config : make_draft_layer_config(setup.verifier, request.options);
+  setup.speculator.layer_config = layer_config_of(request);
 }
 
 void start_from(const fs::path& folder, const TrainOptions& options, const VerifierTensors& tensors,
@@ -99,6 +115,7 @@ void start_from(const fs::path& folder, const TrainOptions& options, const Verif
     vocabulary = choose_draft_vocabulary(wanted, options.data_path, setup.verifier.vocab_size);
     setup.warnings.push_back(
         fmt::format("{}: no weights beside the config; starting from fresh ones", folder.string()));
+    if (setup.speculator.algorithm == "mtp") weights = read_native_weights(options.verifier_name_or_path, setup);
   }
   setup.draft =
       make_trainable_draft(setup.speculator, options.draft, tensors, vocabulary, static_cast<uint64_t>(options.seed));

@@ -55,6 +55,13 @@ void check_sizes(const TensorView& states, const TensorView& ids, int64_t num_la
   }
 }
 
+// Layers of a file, the last one included: as asked for, else whatever it holds.
+int64_t num_stored_layers(const TensorFile& file, int64_t num_aux_layers) {
+  if (num_aux_layers != kAnyAuxLayers) return num_aux_layers + 1;
+  const auto& shape = file.get("hidden_states").shape;
+  return shape.size() == 3 ? std::max<int64_t>(1, shape[1]) : 1;
+}
+
 class PreparedSource final : public SampleSource {
  public:
   PreparedSource(PreparedFolder folder, std::vector<Sample> samples)
@@ -84,8 +91,8 @@ class PreparedSource final : public SampleSource {
     for (int64_t row = 0; row < num_rows(); ++row) {
       const fs::path path = hidden_states_path(folder_.hidden_states_path, row);
       if (!fs::exists(path)) load(row);  // says so
-      const std::string problem =
-          find_problem(path, samples_[row], folder_.num_aux_layers + 1, folder_.hidden_size, /*whole=*/false);
+      const int64_t num_layers = num_stored_layers(TensorFile::open(path), folder_.num_aux_layers);
+      const std::string problem = find_problem(path, samples_[row], num_layers, folder_.hidden_size, /*whole=*/false);
       if (!problem.empty()) throw DataError(problem);
     }
   }
@@ -94,7 +101,8 @@ class PreparedSource final : public SampleSource {
     const auto bf16 = torch::TensorOptions().dtype(torch::kBFloat16);
     const auto int64 = torch::TensorOptions().dtype(torch::kInt64);
     return {.input_ids = torch::zeros({0}, int64),
-            .aux_hidden_states = torch::zeros({0, folder_.num_aux_layers * folder_.hidden_size}, bf16),
+            .aux_hidden_states =
+                torch::zeros({0, std::max<int64_t>(0, folder_.num_aux_layers) * folder_.hidden_size}, bf16),
             .last_hidden_states = torch::zeros({0, folder_.hidden_size}, bf16),
             .loss_mask = torch::zeros({0}, torch::kBool),
             .position_ids = torch::zeros({0}, int64)};
@@ -133,7 +141,8 @@ TrainDocument map_hidden_states(const fs::path& path, int64_t num_aux_layers, in
   const torch::NoGradGuard no_grad;
   const auto file = std::make_shared<TensorFile>(TensorFile::open(path));
   const std::string place = path.string();
-  check_sizes(file->get("hidden_states"), file->get("token_ids"), num_aux_layers + 1, hidden_size, place);
+  const int64_t num_layers = num_stored_layers(*file, num_aux_layers);
+  check_sizes(file->get("hidden_states"), file->get("token_ids"), num_layers, hidden_size, place);
   auto states = view_of(file, "hidden_states");
   if (states.scalar_type() == torch::kFloat8_e4m3fn) {
     states = states.to(torch::kBFloat16) * view_of(file, "hidden_states_scales").to(torch::kBFloat16);
@@ -144,8 +153,8 @@ TrainDocument map_hidden_states(const fs::path& path, int64_t num_aux_layers, in
   states = states.flatten(1);  // [n, (A+1)*Dv]
   TrainDocument document;
   document.input_ids = view_of(file, "token_ids");
-  document.aux_hidden_states = states.narrow(1, 0, num_aux_layers * hidden_size);
-  document.last_hidden_states = states.narrow(1, num_aux_layers * hidden_size, hidden_size);
+  document.aux_hidden_states = states.narrow(1, 0, std::max<int64_t>(0, num_aux_layers) * hidden_size);
+  document.last_hidden_states = states.narrow(1, (num_layers - 1) * hidden_size, hidden_size);
   return document;
 }
 

@@ -30,10 +30,13 @@ class SampleSource {
   virtual TrainDocument empty_document() const = 0;  // no rows, the right widths
 };
 
+// Files with any number of aux layers, which are left out: A = 0.
+inline constexpr int64_t kAnyAuxLayers = -1;
+
 struct PreparedFolder {
   fs::path data_path;                // written by prepare-data
   fs::path hidden_states_path;       // holds hs_<row>.safetensors
-  int64_t num_aux_layers = 3;        // A
+  int64_t num_aux_layers = 3;        // A, or kAnyAuxLayers
   int64_t hidden_size = 0;           // Dv
   std::string on_missing = "raise";  // raise, warn, skip: what a missing or damaged file does
 };

@@ -91,6 +91,19 @@ TEST_F(PreparedFolderTest, OtherLayerCountsAreAProblem) {
 }
 
 // 8 tokens-as-float8 x scale 0.5: stored 2.0 reads as 1.0.
+TEST_F(PreparedFolderTest, TheLastLayerIsTakenFromFilesOfAnyAuxLayers) {
+  write_states(hidden_states_path(states_, 0), {5, 6, 7});
+  write_states(hidden_states_path(states_, 1), {8, 9});
+  PreparedFolder any = options("raise");
+  any.num_aux_layers = kAnyAuxLayers;
+  const auto source = open_prepared_folder(any);
+  source->check_all();
+  const auto document = source->load(0).document.value();
+  EXPECT_EQ(document.aux_hidden_states.size(1), 0);
+  EXPECT_TRUE(torch::equal(document.last_hidden_states[2].to(torch::kFloat32), torch::tensor({16.f, 17.f})));
+  EXPECT_EQ(source->empty_document().aux_hidden_states.size(1), 0);
+}
+
 TEST_F(PreparedFolderTest, Float8StatesAreScaledBack) {
   Tensor states{DType::kF8E4M3, {1, 3, 2}, std::vector<std::byte>(6, std::byte{0x40})};  // 2.0
   const Tensor scales = make_tensor({1, 1, 1}, std::vector<float>{0.5f});

@@ -41,10 +41,11 @@ class TinyVerifier {
     options.save_path = run(run_name).string();
     options.total_seq_len = 48;
     options.epochs = 2;
-    options.draft_vocab_size = 32;
+    const bool has_whole_vocabulary = algorithm == "dflash2" || algorithm == "mtp";
+    if (!has_whole_vocabulary) options.draft_vocab_size = 32;
     options.on_missing = "raise";
     options.num_threads = 1;
-    options.draft.num_layers = 1;
+    if (algorithm != "mtp") options.draft.num_layers = 1;
     options.draft.target_layer_ids = {2, 4, 5};
     options.draft.block_size = 4;
     options.draft.max_anchors = 8;

@@ -42,18 +42,24 @@ fs::path hidden_states_folder(const TrainOptions& options) {
                                     : fs::path(options.data_path) / "hidden_states";
 }
 
-// The folder says which layers its files hold; other layers of the same count would go unnoticed.
-void check_layer_ids(const fs::path& folder, const TrainableDraft& draft) {
-  const fs::path path = folder / "hidden_states.json";
-  if (!fs::exists(path)) return;
+// The aux layers that the folder's files hold, as far as it says so.
+std::optional<std::vector<int64_t>> find_stored_aux_layers(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
   const Json json = read_json(path);
   auto found = JsonObject(json, path.string()).get_ints("layer_ids");
   if (!found.empty()) found.pop_back();  // the last layer
-  if (found == draft.aux_layer_ids()) return;
+  return found;
+}
+
+// Other layers of the same count would go unnoticed. A draft that reads the last layer alone takes any.
+void check_layer_ids(const fs::path& folder, const TrainableDraft& draft) {
+  const fs::path path = folder / "hidden_states.json";
+  const auto stored = find_stored_aux_layers(path);
+  if (!stored || draft.aux_layer_ids().empty() || *stored == draft.aux_layer_ids()) return;
   throw UsageError(
       fmt::format("{}: expected hidden states of the draft's aux layers [{}], found [{}]; give the same "
                   "--target-layer-ids to generate-offline-data and train",
-                  path.string(), fmt::join(draft.aux_layer_ids(), ", "), fmt::join(found, ", ")));
+                  path.string(), fmt::join(draft.aux_layer_ids(), ", "), fmt::join(*stored, ", ")));
 }
 
 // --on-missing generate: the embedded verifier makes the files that are not there, before training starts.
@@ -67,8 +73,18 @@ void generate_missing(const TrainOptions& options, const TrainableDraft& draft, 
   request.preprocessed_data = options.data_path;
   request.output = hidden_states_folder(options).string();
   request.target_layer_ids = draft.aux_layer_ids();
+  if (draft.aux_layer_ids().empty()) {  // like the files that are there, else the last layer alone
+    request.target_layer_ids =
+        find_stored_aux_layers(fs::path(*request.output) / "hidden_states.json").value_or(std::vector<int64_t>{});
+    request.last_layer_only = request.target_layer_ids.empty();
+  }
   request.validate_outputs = false;  // the loader looks at every value it reads
   generate_offline_data(request);
+}
+
+// A draft that reads the last hidden state alone takes files with any aux layers.
+int64_t num_aux_layers(const TrainableDraft& draft) {
+  return draft.aux_layer_ids().empty() ? kAnyAuxLayers : static_cast<int64_t>(draft.aux_layer_ids().size());
 }
 
 OptimiserOptions optimiser_options(const TrainOptions& options) {
@@ -145,7 +161,7 @@ TrainingRun::TrainingRun(const TrainOptions& given, torch::Device where,
   check_layer_ids(hidden_states_folder(options), *setup.draft);
   source = open_prepared_folder({.data_path = options.data_path,
                                  .hidden_states_path = hidden_states_folder(options),
-                                 .num_aux_layers = static_cast<int64_t>(setup.draft->aux_layer_ids().size()),
+                                 .num_aux_layers = num_aux_layers(*setup.draft),
                                  .hidden_size = setup.verifier.hidden_size,
                                  .on_missing = options.on_missing == "generate" ? "raise" : options.on_missing});
   generate_missing(options, *setup.draft, source->num_rows());
@@ -191,8 +207,18 @@ void TrainingRun::check_fits() const {
   needs.bytes_per_row_value = options.draft.compute_dtype == "bfloat16" ? 2 : 4;
   needs.rows_in_flight = options.prefetch_factor + loader_threads(options) + 1;
   const auto block = config.find_int("block_size");
-  needs.query_rows = block ? std::min(options.draft.max_anchors, length) * *block : length * options.draft.ttt_steps;
-  needs.values_per_query = layer.num_hidden_layers * (8 * layer.hidden_size + 4 * layer.intermediate_size);
+  // An MTP head is one layer, whatever its config says of the verifier's.
+  const auto steps = num_aux == 0 ? setup.draft->speculative_tokens() : options.draft.ttt_steps;
+  const int64_t num_layers = num_aux == 0 ? 1 : layer.num_hidden_layers;
+  needs.query_rows = block ? std::min(options.draft.max_anchors, length) * *block : length * steps;
+  needs.values_per_query = num_layers * (8 * layer.hidden_size + 4 * layer.intermediate_size);
+  // DFlash2 keeps what goes into and comes out of its convolutions too.
+  if (config.find_int("conv_kernel_size")) needs.values_per_query += num_layers * 6 * layer.hidden_size;
+  // XPress keeps its refiner's passes: about eight rows of its rank and four of its MLP in each.
+  if (const auto rank = config.find_int("xpress_rank")) {
+    const int64_t width = 8 + 4 * config.find_int("xpress_mlp_ratio").value_or(1);
+    needs.values_per_query += (1 + options.draft.consistency_passes) * width * *rank;
+  }
   check_memory(plan_memory(needs), available_memory_bytes());
 }
 

@@ -11,7 +11,9 @@
 #include "base/errors.h"
 #include "base/options.h"
 #include "base/progress.h"
+#include "draft/mtp/native_weights.h"
 #include "draft/speculator.h"
+#include "train/draft_setup.h"
 #include "train/tiny_verifier_for_test.h"
 
 namespace speculators {
@@ -58,7 +60,8 @@ class TrainTest : public testing::TestWithParam<const char*> {
   TinyVerifier verifier_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, TrainTest, testing::Values("eagle3", "peagle", "dflash", "dspark"));
+INSTANTIATE_TEST_SUITE_P(Algorithms, TrainTest,
+                         testing::Values("eagle3", "peagle", "dflash", "dflash2", "dspark", "mtp", "xpress"));
 
 TEST_P(TrainTest, LearnsAndLeavesASpeculatorThatLoads) {
   std::vector<double> losses;
@@ -76,7 +79,7 @@ TEST_P(TrainTest, LearnsAndLeavesASpeculatorThatLoads) {
   EXPECT_EQ(find_verifier_folder(saved), verifier_.folder());
   EXPECT_THAT(saved.verifier_architectures, testing::ElementsAre("LlamaForCausalLM"));
   EXPECT_TRUE(fs::exists(report.checkpoint / "run.yaml"));
-  EXPECT_TRUE(fs::exists(verifier_.data() / "d2t-32.npy"));
+  EXPECT_EQ(fs::exists(verifier_.data() / "d2t-32.npy"), wanted.draft_vocab_size.has_value());
 }
 
 TEST_P(TrainTest, AfterAKillTheCurveIsBitEqual) {
@@ -125,7 +128,9 @@ TEST_P(TrainTest, StartsFromThePretrainedWeights) {
   train(second, {});
   const auto before = TensorFile::open(first.checkpoint / "model.safetensors"),
              after = TensorFile::open(fs::path(second.save_path) / "model.safetensors");
-  EXPECT_TRUE(torch::equal(to_torch(before.get("fc.weight")), to_torch(after.get("fc.weight"))));
+  for (const auto& [name, tensor] : before.tensors()) {
+    EXPECT_TRUE(torch::equal(to_torch(tensor), to_torch(after.get(name)))) << name;
+  }
 }
 
 TEST_P(TrainTest, AConfigWithoutWeightsGivesAFreshDraft) {
@@ -142,6 +147,7 @@ TEST_P(TrainTest, AConfigWithoutWeightsGivesAFreshDraft) {
 }
 
 TEST_P(TrainTest, HiddenStatesOfOtherLayersAreRefused) {
+  if (GetParam() == std::string("mtp")) GTEST_SKIP() << "reads the last layer alone, which every file holds";
   write_json(verifier_.states() / "hidden_states.json", {{"layer_ids", {1, 4, 5, 8}}});
   EXPECT_THAT([&] { train(options("run"), {}); },
               ThrowsMessage<UsageError>(HasSubstr("aux layers [2, 4, 5], found [1, 4, 5]")));
@@ -159,6 +165,52 @@ TEST_P(TrainTest, ARunInsideAnEpochRefusesOtherData) {
   auto second = options("run");
   second.total_seq_len = 40;
   EXPECT_THAT([&] { train(second, {}); }, ThrowsMessage<UsageError>(HasSubstr("row length 40")));
+}
+
+class MtpTrainTest : public testing::Test {
+ protected:
+  static torch::Tensor input_projection(const fs::path& folder, const char* name) {
+    return to_torch(TensorFile::open_folder(folder).get(name)).to(torch::kFloat32).clone();
+  }
+  TinyVerifier verifier_;
+};
+
+TEST_F(MtpTrainTest, GoesOnWithTheVerifiersOwnLayer) {
+  auto dry = verifier_.options("mtp", "dry");
+  dry.dry_run = true;
+  train(dry, {});
+  const TensorFile base = TensorFile::open_folder(verifier_.folder()), head = TensorFile::open_folder(dry.save_path);
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : base.tensors()) tensors.emplace_back(name, tensor);
+  for (const auto& [name, tensor] : head.tensors()) {
+    tensors.emplace_back(*native_name(name, MtpNaming::kQwen, TinyVerifier::kLayers), tensor);
+  }
+  const fs::path with_layer = verifier_.run("with_layer");
+  make_folders(with_layer);
+  write_file(with_layer / "config.json", read_file(verifier_.folder() / "config.json"));
+  write_safetensors(with_layer / "model.safetensors", tensors);
+  auto second = verifier_.options("mtp", "second");
+  second.verifier_name_or_path = with_layer.string();
+  second.seed = 7;  // fresh weights would be others
+  second.dry_run = true;
+  train(second, {});
+  EXPECT_TRUE(input_projection(second.save_path, "mtp_layers.0.input_proj.weight")
+                  .equal(input_projection(with_layer, "mtp.fc.weight")));
+}
+
+TEST_F(MtpTrainTest, SaysThatTheVerifierHasNoLayer) {
+  EXPECT_THAT(make_draft(verifier_.options("mtp", "run"), torch::kCPU).warnings,
+              testing::Contains(HasSubstr("no MTP layer (mtp.*) found; training a fresh one of llama layers")));
+}
+
+TEST(TrainOptions, AnMtpHeadTakesNoShapeOfItsOwn) {
+  TrainOptions options;
+  options.verifier_name_or_path = "v";
+  options.save_path = "s";
+  options.speculator_type = "mtp";
+  options.draft.num_layers = 2;
+  EXPECT_THAT([&] { check_train_options(options); },
+              ThrowsMessage<UsageError>(HasSubstr("--speculator-type mtp: expected none of --draft-config")));
 }
 
 TEST(TrainOptions, ExclusiveSourcesOfTheDraftAreRefused) {

@@ -27,6 +27,11 @@ bool shapes_decoder(const DraftTrainingOptions& draft) {
 
 void check_draft_source(const TrainOptions& options) {
   const bool pretrained = !options.from_pretrained.empty(), config = !options.draft_config.empty();
+  if (options.speculator_type == "mtp" && !pretrained && (config || shapes_decoder(options.draft))) {
+    throw UsageError(
+        "--speculator-type mtp: expected none of --draft-config, --num-layers, --draft-arch, --draft-hidden-act, "
+        "--sliding-window and --full-attention-indices with it, since its layer is the verifier's own");
+  }
   if (pretrained && config) {
     throw UsageError("--from-pretrained: expected no --draft-config with it, since both say what the draft looks like");
   }

@@ -32,7 +32,8 @@ BlockConfig parse_block_config(const Json& config, const ModelConfig& layer, con
   result.block_size = fields.find_int("block_size").value_or(8);
   result.aux_layer_ids = fields.get_ints("aux_hidden_state_layer_ids");  // its length sizes fc: no default
   result.mask_token_id = fields.get_int("mask_token_id");
-  result.sliding_window_non_causal = fields.find_bool("sliding_window_non_causal").value_or(false);
+  result.sliding_window_non_causal =
+      fields.find_bool("sliding_window_non_causal").value_or(defaults.sliding_window_non_causal);
   result.sample_from_anchor = fields.find_bool("sample_from_anchor").value_or(defaults.sample_from_anchor);
 
   check_draft_layers(layer, place);

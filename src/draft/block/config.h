@@ -29,6 +29,7 @@ struct BlockConfig {
 // What absent keys mean where the algorithms differ.
 struct BlockDefaults {
   bool sample_from_anchor = false;
+  bool sliding_window_non_causal = false;
 };
 
 // Throws DataError naming `place`.

@@ -11,11 +11,12 @@
 namespace speculators {
 
 BlockProposer::BlockProposer(const BlockConfig& config, TensorFile weights, const fs::path& verifier_folder,
-                             int64_t first_wanted)
+                             int64_t first_wanted, BlockStates states)
     : config_(config),
       first_wanted_(first_wanted),
       hidden_size_(config_.layer.hidden_size),
       window_(config_.layer.sliding_window.value_or(int64_t{1} << 40)),
+      states_(states),
       eps_(static_cast<float>(config_.layer.rms_norm_eps)),
       fc_(load_linear(weights, {"fc"})),
       hidden_norm_(load_vector(weights, "hidden_norm.weight")),
@@ -70,11 +71,30 @@ BlockProposer::BlockOutput BlockProposer::run_blocks(std::span<const ProposalReq
   layers_.forward(rows_, inputs, embeds);
   for (const ProposalRequest& request : requests) cache_of(request).truncate(request.first + num_new_rows(request));
 
-  const auto num_slots = static_cast<int64_t>(rows_.size());
+  auto num_slots = static_cast<int64_t>(rows_.size());
   rms_norm(embeds, norm_.data(), num_slots, hidden_size_, eps_, embeds);
+  const float* predicting = embeds;
+  if (states_ != BlockStates::kFromFirstWanted) {
+    predicting = predicting_states(requests, embeds);
+    num_slots = 0;
+    for (const ProposalRequest& request : requests) num_slots += request.num_tokens;
+  }
   float* logits = logits_.at_least(num_slots * vocabulary_.size());
-  vocabulary_.logits(embeds, num_slots, logits);
+  vocabulary_.logits(predicting, num_slots, logits);
   return {embeds, logits};
+}
+
+// Of whole blocks or starts of blocks, the rows that predict a token, one behind the other.
+const float* BlockProposer::predicting_states(std::span<const ProposalRequest> requests, const float* states) {
+  float* rows = inputs_.data();  // of every slot, used up by now
+  for (const ProposalRequest& request : requests) {
+    if (request.num_tokens == 0) continue;
+    const float* first = states + config_.first_predicting_slot() * hidden_size_;
+    rows = std::copy_n(first, request.num_tokens * hidden_size_, rows);
+    const bool whole = states_ == BlockStates::kWholeBlock;
+    states += (whole ? config_.block_size : config_.first_predicting_slot() + request.num_tokens) * hidden_size_;
+  }
+  return inputs_.data();
 }
 
 // The whole block as trained, even for a small K: on bidirectional layers the number of masks matters.
@@ -89,7 +109,8 @@ void BlockProposer::add_block(const ProposalRequest& request, float* embeds) {
   cache.extend(config_.block_size);
   for (int64_t slot = 0; slot < config_.block_size; ++slot) {
     rows_.push_back(block_row(cache, num_verified, slot));
-    rows_.back().wanted = slot >= first_wanted_ && slot < end_wanted;
+    rows_.back().block_offset = slot;
+    rows_.back().wanted = states_ == BlockStates::kWholeBlock || (slot >= first_wanted_ && slot < end_wanted);
   }
 }
 

@@ -18,11 +18,17 @@
 
 namespace speculators {
 
+// Whose states an algorithm reads. Logits are worked out for the same rows; where whole starts of blocks (every slot
+// through the last that predicts one of the K tokens) or whole blocks are read, for the slots that predict a token
+// only.
+enum class BlockStates { kFromFirstWanted, kWholeStart, kWholeBlock };
+
 class BlockProposer : public Proposer {
  public:
   // `weights` were checked against their table. `first_wanted`: the first slot whose state is wanted, at most the first
   // one that predicts.
-  BlockProposer(const BlockConfig& config, TensorFile weights, const fs::path& verifier_folder, int64_t first_wanted);
+  BlockProposer(const BlockConfig& config, TensorFile weights, const fs::path& verifier_folder, int64_t first_wanted,
+                BlockStates states = BlockStates::kFromFirstWanted);
 
   std::unique_ptr<DraftSequence> make_sequence() const override { return std::make_unique<CachedSequence>(*pool_); }
   std::vector<Proposal> propose(std::span<const ProposalRequest> requests) override;
@@ -32,13 +38,14 @@ class BlockProposer : public Proposer {
 
  protected:
   // What the pass left of every request that asks for tokens: one row for each slot from `first_wanted` through the
-  // last that predicts one of the K tokens, request by request.
+  // last that predicts one of the K tokens, request by request (BlockStates says where the two differ).
   struct BlockOutput {
     float* states = nullptr;  // normed [M, D]
     float* logits = nullptr;  // of the frozen head [M, V]
   };
   virtual std::vector<Proposal> draft(std::span<const ProposalRequest> requests, const BlockOutput& output) = 0;
 
+  KvPool& pool() const { return *pool_; }  // for sequences that derive from CachedSequence
   int64_t hidden_size() const { return hidden_size_; }
   int64_t vocab_size() const { return vocabulary_.size(); }
   // Rows of a request in BlockOutput before the first that predicts.
@@ -49,10 +56,12 @@ class BlockProposer : public Proposer {
   void store_context(std::span<const ProposalRequest> requests);
   BlockOutput run_blocks(std::span<const ProposalRequest> requests);
   void add_block(const ProposalRequest& request, float* embeds);
+  const float* predicting_states(std::span<const ProposalRequest> requests, const float* states);
   DraftRow block_row(KvSequence& cache, int64_t num_verified, int64_t slot) const;
 
   BlockConfig config_;
   int64_t first_wanted_, hidden_size_, window_;
+  BlockStates states_;
   float eps_;
   PackedLinear fc_;
   std::vector<float> hidden_norm_, norm_;  // [D]

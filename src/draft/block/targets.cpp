@@ -10,8 +10,6 @@
 namespace speculators {
 namespace {
 
-constexpr double kDenominatorEps = 1e-5;
-
 bool slot_in_loss(const BatchRows& rows, int64_t anchor, int64_t offset, bool compat_upstream) {
   const int64_t row = anchor + offset;
   if (row >= rows.num_rows() || !rows.supervised[row]) return false;
@@ -91,39 +89,70 @@ std::vector<float> fixed_decays(const BlockPlan& plan, const BlockConfig& config
   return decays;
 }
 
-std::vector<float> block_weights(const BlockPlan& plan, const BlockConfig& config, const BlockTrainingOptions& options,
-                                 const std::vector<float>& values) {
-  const bool is_dpace = options.position_weight == PositionWeight::kDPace;
-  std::vector<float> weights = is_dpace ? values : fixed_decays(plan, config, options.decay_gamma);
-  for (size_t begin = 0, end = 0; is_dpace && begin < plan.pairs.size(); begin = end) {
+std::vector<float> position_weights(const BlockPlan& plan, const BlockConfig& config,
+                                    const BlockTrainingOptions& options, const std::vector<float>& values) {
+  if (options.position_weight != PositionWeight::kDPace) return fixed_decays(plan, config, options.decay_gamma);
+  std::vector<float> weights = values;
+  for (size_t begin = 0, end = 0; begin < plan.pairs.size(); begin = end) {
     end = plan.end_of_block(begin);
     dpace(weights, begin, end, options.dpace_alpha);
   }
-  const double denominator = static_cast<double>(plan.pairs.size()) + kDenominatorEps;
+  return weights;
+}
+
+std::vector<float> block_weights(const BlockPlan& plan, const BlockConfig& config, const BlockTrainingOptions& options,
+                                 const std::vector<float>& values) {
+  std::vector<float> weights = position_weights(plan, config, options, values);
+  const double denominator = static_cast<double>(plan.pairs.size()) + kLossDenominatorEps;
   for (float& weight : weights) weight = static_cast<float>(weight / denominator);
   return weights;
+}
+
+MetricPair accepted_length(const BlockPlan& plan, int64_t first_slot, const std::vector<uint8_t>& hits) {
+  MetricPair length;
+  for (size_t begin = 0, end = 0; begin < plan.pairs.size(); begin = end) {
+    end = plan.end_of_block(begin);
+    if (plan.pairs[end - 1].offset < first_slot) continue;
+    int64_t accepted = 0;
+    for (size_t i = begin; i < end; ++i) {
+      if (hits[i] && plan.pairs[i].offset - first_slot == accepted) ++accepted;
+    }
+    length.sum += 1.0 + static_cast<double>(accepted);
+    length.total += 1;
+  }
+  return length;
+}
+
+std::map<std::string, MetricPair> acceptance_metrics(const BlockPlan& plan, const BlockConfig& config,
+                                                     const std::vector<float>& acceptance) {
+  double rate = 0, length = 0, num_blocks = 0;
+  for (size_t begin = 0, end = 0; begin < plan.pairs.size(); begin = end) {
+    end = plan.end_of_block(begin);
+    PrefixProduct accepted(config.first_predicting_slot());
+    length += 1;  // the bonus token
+    num_blocks += 1;
+    for (size_t i = begin; i < end; ++i) {
+      rate += acceptance[i];
+      length += accepted.multiply(plan.pairs[i].offset, acceptance[i]);
+    }
+  }
+  return {{"accept_rate", mean_of(rate, static_cast<double>(plan.pairs.size()))},
+          {"accept_len", mean_of(length, num_blocks)}};
 }
 
 std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const BlockConfig& config,
                                                 const nn::LossSpec& spec, const nn::PairOutcome& outcome,
                                                 const std::vector<float>& weights) {
   std::map<std::string, MetricPair> metrics;
-  MetricPair loss{0.0, 1.0}, full, length;
+  MetricPair loss{0.0, 1.0}, full;
   std::vector<MetricPair> positions(config.block_size);
   std::vector<double> terms(outcome.terms.size(), 0.0);
-  for (size_t begin = 0, end = 0; begin < plan.pairs.size(); begin = end) {
-    int64_t accepted = 0;  // leading predicting slots that are supervised and right
-    end = plan.end_of_block(begin);
-    for (size_t i = begin; i < end; ++i) {
-      const BlockPair& pair = plan.pairs[i];
-      loss.sum += weights[i] * outcome.value[i];
-      for (size_t k = 0; k < terms.size(); ++k) terms[k] += weights[i] * outcome.terms[k][i];
-      positions[pair.offset].sum += outcome.match[i];
-      positions[pair.offset].total += 1;
-      if (outcome.match[i] && pair.offset - config.first_predicting_slot() == accepted) ++accepted;
-    }
-    length.sum += 1.0 + static_cast<double>(accepted);
-    length.total += 1;
+  for (size_t i = 0; i < plan.pairs.size(); ++i) {
+    const BlockPair& pair = plan.pairs[i];
+    loss.sum += weights[i] * outcome.value[i];
+    for (size_t k = 0; k < terms.size(); ++k) terms[k] += weights[i] * outcome.terms[k][i];
+    positions[pair.offset].sum += outcome.match[i];
+    positions[pair.offset].total += 1;
   }
   for (int64_t offset = config.first_predicting_slot(); offset < config.block_size; ++offset) {
     metrics[fmt::format("position_{}_acc", offset)] = positions[offset];
@@ -134,7 +163,7 @@ std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const Blo
     metrics[fmt::format("{}_loss", nn::name_of(spec.terms[k].kind))] = {terms[k], 1.0};
   metrics["loss"] = loss;
   metrics["full_acc"] = full;
-  metrics["eal"] = length;
+  metrics["eal"] = accepted_length(plan, config.first_predicting_slot(), outcome.match);
   return metrics;
 }
 

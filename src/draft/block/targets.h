@@ -37,11 +37,38 @@ std::vector<int64_t> draw_anchors(const BatchRows& rows, const BlockConfig& conf
 BlockPlan plan_blocks(const BatchRows& rows, const BlockConfig& config, std::vector<int64_t> anchors,
                       bool compat_upstream);
 
-// The factor of each pair's element loss in the total, from the (detached) element losses; divided by pairs + 1e-5.
+// The factor of each pair's element loss, from the (detached) element losses; not divided. Of whole blocks.
+std::vector<float> position_weights(const BlockPlan& plan, const BlockConfig& config,
+                                    const BlockTrainingOptions& options, const std::vector<float>& values);
+// The same for the total: divided by pairs + kLossDenominatorEps.
+constexpr double kLossDenominatorEps = 1e-5;
 std::vector<float> block_weights(const BlockPlan& plan, const BlockConfig& config, const BlockTrainingOptions& options,
                                  const std::vector<float>& values);
 // exp(-distance / gamma) of each pair, the distance counted from the first predicting slot; not divided.
 std::vector<float> fixed_decays(const BlockPlan& plan, const BlockConfig& config, double gamma);
+
+// Over blocks with a supervised slot from `first_slot` on: 1 for the bonus token and the length of the unbroken run of
+// supervised hits that begins with `first_slot`. `hits`: by pair.
+MetricPair accepted_length(const BlockPlan& plan, int64_t first_slot, const std::vector<uint8_t>& hits);
+// accept_rate and accept_len under rejection sampling. `acceptance` by pair: the chance 1 - TV.
+std::map<std::string, MetricPair> acceptance_metrics(const BlockPlan& plan, const BlockConfig& config,
+                                                     const std::vector<float>& acceptance);
+// A product over the slots of a block from the first that predicts; a slot that is not supervised ends it.
+class PrefixProduct {
+ public:
+  explicit PrefixProduct(int64_t first_slot) : next_slot_(first_slot) {}
+  double multiply(int64_t slot, double factor) {
+    value_ = slot == next_slot_ ? value_ * factor : 0.0;
+    ++next_slot_;
+    return value_;
+  }
+
+ private:
+  int64_t next_slot_;
+  double value_ = 1.0;
+};
+// A mean that is 0 of nothing.
+inline MetricPair mean_of(double sum, double count) { return {sum, count > 1.0 ? count : 1.0}; }
 
 // loss, <term>_loss, full_acc, position_<s>_acc, eal.
 std::map<std::string, MetricPair> block_metrics(const BlockPlan& plan, const BlockConfig& config,

@@ -6,6 +6,19 @@
 
 namespace speculators {
 
+namespace {
+
+double first_layer_flops(const BlockModel& model, const BlockRows& rows, int64_t num_outputs) {
+  const int64_t hidden_size = model.config.layer.hidden_size;
+  if (model.convolutions.empty())
+    return product_flops(static_cast<int64_t>(rows.tokens.size()), hidden_size, num_outputs, 2);
+  const int64_t num_taps = model.convolutions[0].attention.base_kernel.size(1);
+  const DistinctSlots distinct = make_distinct_slots(rows, model.config.block_size, num_taps);
+  return product_flops(static_cast<int64_t>(distinct.tokens.size()), hidden_size, num_outputs, 3);
+}
+
+}  // namespace
+
 double block_flops(const BlockModel& model, const BlockRows& rows) {
   const int64_t hidden_size = model.config.layer.hidden_size, block_size = model.config.block_size;
   std::set<int64_t> targets;
@@ -25,12 +38,18 @@ double block_flops(const BlockModel& model, const BlockRows& rows) {
     const auto& queries = i + 1 == model.layers.size() ? rows.queries : all;
     const auto num_queries = static_cast<int64_t>(queries.size());
     const int64_t q_width = shape.num_heads * shape.head_dim, kv_width = 2 * shape.num_kv_heads * shape.head_dim;
-    // The first layer projects each distinct token once, and needs no gradient behind it.
+    // The first layer projects what is distinct once, tokens or what a convolution makes of them; behind tokens alone
+    // there is no gradient.
     const auto num_tokens = static_cast<int64_t>(rows.tokens.size());
-    total += i == 0 ? product_flops(num_tokens, hidden_size, q_width + kv_width, 2)
+    total += i == 0 ? first_layer_flops(model, rows, q_width + kv_width)
                     : product_flops(num_queries, hidden_size, q_width, 3) +
                           product_flops(num_slots, hidden_size, kv_width, 3);
     total += product_flops(rows.context.size(), hidden_size, kv_width, 3);
+    if (!model.convolutions.empty()) {
+      const int64_t coefficients = model.convolutions[i].attention.num_coefficients();
+      total += product_flops(i == 0 ? num_tokens : num_slots, hidden_size, coefficients, 3) +
+               product_flops(num_queries, hidden_size, coefficients, 3);
+    }
     total += tail_flops(shape, num_queries) +
              attention_flops(shape, *block_attention_plan(rows, queries, block_size, model.visibility(i)));
   }

@@ -56,8 +56,11 @@ BlockModel make_block_model(const BlockConfig& config, const BlockTrainingOption
 void visit_parameters(BlockModel& model, const nn::ParameterVisitor& visit) {
   visit("fc.weight", model.fc.weight(0));
   visit("hidden_norm.weight", model.hidden_norm);
-  for (size_t i = 0; i < model.layers.size(); ++i)
-    visit_parameters(model.layers[i], fmt::format("layers.{}.", i), visit);
+  for (size_t i = 0; i < model.layers.size(); ++i) {
+    const std::string prefix = fmt::format("layers.{}.", i);
+    visit_parameters(model.layers[i], prefix, visit);
+    if (!model.convolutions.empty()) visit_parameters(model.convolutions[i], prefix, visit);
+  }
   visit("norm.weight", model.norm);
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "draft/block/trainable_convolutions.h"
 #include "draft/block/trainable_options.h"
 #include "draft/block/trainable_rows.h"
 #include "draft/training/frozen_tensors.h"
@@ -24,6 +25,9 @@ struct BlockModel {
   torch::Tensor hidden_norm;             // [D], behind fc
   std::vector<nn::DecoderLayer> layers;  // qwen3 style
   torch::Tensor norm;                    // [D]
+  // One per layer, or none. With them a slot hangs on those before it in its block: the query slots must be whole
+  // starts of blocks (QuerySlots::kWholeStart).
+  std::vector<LayerConvolutions> convolutions;
 
   bool is_sliding(size_t layer) const;
   // Inside a block: sliding layers look back only, unless the config says otherwise.

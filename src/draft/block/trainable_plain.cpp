@@ -51,15 +51,28 @@ torch::Tensor attention(const BlockModel& model, size_t index, const torch::Tens
   return project(model, layer.o, 0, mixed);
 }
 
+torch::Tensor mlp(const BlockModel& model, size_t index, const torch::Tensor& x) {
+  const nn::DecoderLayer& layer = model.layers[index];
+  const auto gate = nn::activation_plain(model.config.layer.hidden_act, project(model, layer.gate_up, 0, x));
+  return project(model, layer.down, 0, gate * project(model, layer.gate_up, 1, x));
+}
+
 torch::Tensor run_layer(const BlockModel& model, size_t index, const torch::Tensor& hidden, const Blocks& blocks,
                         const torch::Tensor& visible) {
   const nn::DecoderLayer& layer = model.layers[index];
   const double eps = model.config.layer.rms_norm_eps;
   const auto x = nn::rms_norm_plain(hidden, layer.input_layernorm, eps);
-  const auto residual = hidden + attention(model, index, x, blocks, visible);
+  if (model.convolutions.empty()) {
+    const auto residual = hidden + attention(model, index, x, blocks, visible);
+    return residual + mlp(model, index, nn::rms_norm_plain(residual, layer.post_attention_layernorm, eps));
+  }
+  const LayerConvolutions& weights = model.convolutions[index];
+  const auto offsets = at::arange(hidden.size(0), blocks.anchors.options()).remainder(model.config.block_size);
+  const ConvolutionUse outer(weights.attention, x, model.options.compute_dtype, /*plain_ops=*/true);
+  const auto residual = outer.leave(attention(model, index, outer.enter(x, offsets), blocks, visible), offsets, hidden);
   const auto normed = nn::rms_norm_plain(residual, layer.post_attention_layernorm, eps);
-  const auto gate = nn::activation_plain(model.config.layer.hidden_act, project(model, layer.gate_up, 0, normed));
-  return residual + project(model, layer.down, 0, gate * project(model, layer.gate_up, 1, normed));
+  const ConvolutionUse inner(weights.mlp, normed, model.options.compute_dtype, /*plain_ops=*/true);
+  return inner.leave(mlp(model, index, inner.enter(normed, offsets)), offsets, residual);
 }
 
 // mask_token_id everywhere, the anchor's token first. int64 [G*L]

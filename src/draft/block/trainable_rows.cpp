@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 namespace speculators {
 namespace {
@@ -20,6 +21,12 @@ BlockPlan without_empty_blocks(const BlockPlan& plan) {
 
 // The slots whose states are wanted, and where each pair's slot lies among them.
 void fill_queries(BlockRows& rows, int64_t block_size, QuerySlots wanted) {
+  if (wanted == QuerySlots::kWholeBlock) {  // no block is without
+    rows.queries.resize(rows.slot_rows.size());
+    std::iota(rows.queries.begin(), rows.queries.end(), int64_t{0});
+    for (const BlockPair& pair : rows.plan.pairs) rows.pair_queries.push_back(pair.block * block_size + pair.offset);
+    return;
+  }
   for (const BlockPair& pair : rows.plan.pairs) {
     const int64_t slot = pair.block * block_size + pair.offset;
     int64_t first = slot;
@@ -54,6 +61,48 @@ BlockRows make_block_rows(const BatchRows& rows, const std::vector<int64_t>& inp
   }
   fill_queries(result, request.block_size, request.queries);
   result.context = RowSet(context);
+  return result;
+}
+
+nn::PairRows BlockRows::pairs() const {
+  nn::PairRows result;
+  result.states = pair_queries;
+  for (const BlockPair& pair : plan.pairs) result.targets.push_back(pair.target);
+  return result;
+}
+
+std::vector<int64_t> tokens_before(const BlockConfig& config, const std::vector<int64_t>& input_ids,
+                                   const std::vector<int64_t>& anchors, const std::vector<int64_t>& slots) {
+  const auto last = static_cast<int64_t>(input_ids.size()) - 1;
+  std::vector<int64_t> tokens;
+  for (const int64_t slot : slots) {
+    const int64_t offset = slot % config.block_size;
+    const int64_t before = config.sample_from_anchor ? offset : std::max<int64_t>(offset - 1, 0);
+    tokens.push_back(input_ids[std::min(anchors[slot / config.block_size] + before, last)]);
+  }
+  return tokens;
+}
+
+DistinctSlots make_distinct_slots(const BlockRows& rows, int64_t block_size, int64_t num_taps) {
+  DistinctSlots result;
+  const int64_t num_near = std::min(num_taps, block_size);  // slots that have the anchor in sight
+  std::vector<int64_t> first_near(rows.tokens.size(), -1);
+  int64_t far = -1;
+  for (size_t begin = 0; begin < rows.slot_tokens.size(); begin += block_size) {
+    const int64_t anchor_token = rows.slot_tokens[begin];
+    int64_t& first = first_near[anchor_token];
+    if (first < 0) {
+      first = static_cast<int64_t>(result.tokens.size());
+      const bool adds_far = far < 0 && num_near < block_size;  // behind the first block's slots, all masks
+      for (int64_t offset = 0; offset < num_near + (adds_far ? 1 : 0); ++offset) {
+        result.tokens.push_back(offset == 0 ? anchor_token : 0);
+        result.offsets.push_back(offset);
+      }
+      if (adds_far) far = first + num_near;
+    }
+    for (int64_t offset = 0; offset < block_size; ++offset)
+      result.of_slot.push_back(offset < num_near ? first + offset : far);
+  }
   return result;
 }
 

@@ -17,6 +17,7 @@ namespace speculators {
 enum class QuerySlots {
   kSupervised,  // those that are compared with a target
   kWholeStart,  // and every slot before them in their block
+  kWholeBlock,  // every slot of a block that has one
 };
 
 struct BlockRows {
@@ -28,6 +29,8 @@ struct BlockRows {
   std::vector<int64_t> tokens;          // [U] distinct token ids, the mask token first
   std::vector<int64_t> queries;         // [Q] slots that the last layer asks from, ascending
   std::vector<int64_t> pair_queries;    // for each pair of the plan, its slot's index into queries
+
+  nn::PairRows pairs() const;  // of the query slots' states
 };
 
 struct BlockRowsRequest {
@@ -37,6 +40,20 @@ struct BlockRowsRequest {
 };
 BlockRows make_block_rows(const BatchRows& rows, const std::vector<int64_t>& input_ids, BlockPlan plan,
                           const BlockRowsRequest& request);
+
+// The token before each slot: the block's own, the anchor's where the slot has none in front. Slots behind the end of
+// the batch, which no loss reads, get the last row's. int64 [slots]
+std::vector<int64_t> tokens_before(const BlockConfig& config, const std::vector<int64_t>& input_ids,
+                                   const std::vector<int64_t>& anchors, const std::vector<int64_t>& slots);
+
+// What a convolution of `num_taps` reads in the first layer, where slots of different blocks are mostly alike: the
+// slots near each distinct anchor token, and one that has only mask tokens in sight.
+struct DistinctSlots {
+  std::vector<int64_t> tokens;   // index into BlockRows::tokens
+  std::vector<int64_t> offsets;  // in their block; blocks lie one behind the other
+  std::vector<int64_t> of_slot;  // [G*L] the distinct slot that each slot is alike
+};
+DistinctSlots make_distinct_slots(const BlockRows& rows, int64_t block_size, int64_t num_taps);
 
 // Slots see context rows of the anchor's document before the anchor (the last `window` of them) and their own block
 // (`causal`: up to themselves).

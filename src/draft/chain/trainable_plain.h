@@ -4,13 +4,9 @@
 #pragma once
 
 #include "draft/chain/trainable_network.h"
+#include "draft/training/plain_layer.h"
 
 namespace speculators {
-
-// Keys and values that later calls of the same layer see as well. [C, Nk, H]
-struct LayerCache {
-  torch::Tensor keys, values;
-};
 
 struct ChainRowsPlain {
   torch::Tensor hidden;      // [R, D]

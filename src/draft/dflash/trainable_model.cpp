@@ -42,11 +42,8 @@ LossResult dflash_forward(const BlockModel& model, const TrainBatch& batch, cons
     return {(model.norm * 0.0).sum(), block_metrics(plan, model.config, model.options.loss, {}, {})};
   }
   const BlockRows rows = make_block_rows(model, batch, plan, QuerySlots::kSupervised);
-  nn::PairRows pairs;
-  pairs.states = rows.pair_queries;
-  for (const BlockPair& pair : rows.plan.pairs) pairs.targets.push_back(pair.target);
   return weighted_result(model, rows.plan,
-                         nn::pair_losses(block_states(model, batch, rows), batch.last_hidden_states, pairs,
+                         nn::pair_losses(block_states(model, batch, rows), batch.last_hidden_states, rows.pairs(),
                                          model.frozen.heads, {model.options.loss, model.options.compute_dtype}));
 }
 

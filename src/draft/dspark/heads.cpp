@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/errors.h"
 #include "draft/load_weights.h"
 
 namespace speculators {
@@ -26,16 +25,9 @@ MarkovHead::MarkovHead(const TensorFile& weights, const DSparkConfig& config)
     : type_(config.markov_head_type),
       rank_(config.markov_rank),
       hidden_size_(config.layer.hidden_size),
-      place_(fmt::format("{}: {}", weights.path().string(), kW1)),
-      w1_(weights.get(kW1), place_),
+      w1_(weights.get(kW1), fmt::format("{}: {}", weights.path().string(), kW1)),
       w2_(load_linear(weights, {"markov_head.markov_w2"})),
       mix_(load_mix(weights, type_)) {}
-
-void MarkovHead::embed(int32_t token, float* row) const {
-  w1_.copy_row(token, row);
-  if (std::all_of(row, row + rank_, [](float value) { return std::isfinite(value); })) return;
-  throw DataError(fmt::format("{}: row {}: expected finite numbers; was this tensor ever filled?", place_, token));
-}
 
 void MarkovHead::factors(const std::vector<HeadRow>& rows, float* factors) {
   if (type_ == MarkovHeadType::kGated) return gated_factors(rows, factors);

@@ -29,7 +29,7 @@ class MarkovHead {
 
   int64_t rank() const { return rank_; }
   // w of a verifier token. [r] Throws DataError when the row is not finite.
-  void embed(int32_t token, float* row) const;
+  void embed(int32_t token, float* row) const { w1_.copy_finite_row(token, row); }
   // m of every row. [R, r]
   void factors(const std::vector<HeadRow>& rows, float* factors);
   // W2 m. [R, r] -> [R, V]
@@ -41,7 +41,6 @@ class MarkovHead {
 
   MarkovHeadType type_;
   int64_t rank_, hidden_size_;
-  std::string place_;
   EmbeddingTable w1_;
   PackedLinear w2_, mix_;  // mix: gate_proj or joint_proj
   Buffer inputs_, mixed_;

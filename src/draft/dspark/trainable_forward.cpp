@@ -96,9 +96,7 @@ class FusedStep {
  private:
   // D-PACE's weights hang on the losses themselves, so these are worked out beforehand.
   Scored score(const nn::DraftSide& draft) const {
-    nn::PairRows pairs;
-    pairs.states = rows_.pair_queries;
-    for (const BlockPair& pair : rows_.plan.pairs) pairs.targets.push_back(pair.target);
+    nn::PairRows pairs = rows_.pairs();
     pairs.weights.assign(pairs.states.size(), 0.0f);
     std::vector<float> values = pairs.weights;
     if (model_.options.position_weight == PositionWeight::kDPace) {

@@ -7,8 +7,6 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
-
 #include "nn/pair_losses.h"
 #include "nn/plain_ops.h"
 
@@ -70,18 +68,6 @@ torch::Tensor recurrent_factors(const DSparkModel& model, const torch::Tensor& s
 }
 
 }  // namespace
-
-std::vector<int64_t> tokens_before(const DSparkConfig& config, const std::vector<int64_t>& input_ids,
-                                   const std::vector<int64_t>& anchors, const std::vector<int64_t>& slots) {
-  const auto last = static_cast<int64_t>(input_ids.size()) - 1;
-  std::vector<int64_t> tokens;
-  for (const int64_t slot : slots) {
-    const int64_t offset = slot % config.block_size;
-    const int64_t before = config.sample_from_anchor ? offset : std::max<int64_t>(offset - 1, 0);
-    tokens.push_back(input_ids[std::min(anchors[slot / config.block_size] + before, last)]);
-  }
-  return tokens;
-}
 
 torch::Tensor markov_factors(const DSparkModel& model, const torch::Tensor& states, const torch::Tensor& embeddings,
                              const std::vector<int64_t>& slots) {

@@ -10,11 +10,6 @@
 
 namespace speculators {
 
-// The token before each slot: the block's own, the anchor's where the slot has none in front. Slots behind the end of
-// the batch, which no loss reads, get the last row's. int64 [slots]
-std::vector<int64_t> tokens_before(const DSparkConfig& config, const std::vector<int64_t>& input_ids,
-                                   const std::vector<int64_t>& anchors, const std::vector<int64_t>& slots);
-
 // What the logit bias is made of: bias = factors W2'. `states` h [Q, D] and `embeddings` w [Q, r] of `slots` [Q],
 // ascending; the rnn needs every slot of a block from its first one. -> [Q, r]
 torch::Tensor markov_factors(const DSparkModel& model, const torch::Tensor& states, const torch::Tensor& embeddings,

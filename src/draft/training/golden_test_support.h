@@ -97,9 +97,9 @@ inline std::optional<VocabularyMap> vocabulary_of(const Case& c) {
 }
 
 // The nested decoder config of the case, through the same reader as a checkpoint's.
-inline ModelConfig layer_config(const Case& c) {
+inline ModelConfig layer_config(const Case& c, const std::string& layer = "layers.0.") {
   const int64_t head_dim = c.meta.value("head_dim", int64_t{16});
-  const auto rows = [&](const char* name) { return c.get(std::string("w.layers.0.") + name + ".weight").size(0); };
+  const auto rows = [&](const char* name) { return c.get("w." + layer + name + ".weight").size(0); };
   Json config = {{"model_type", c.meta.at("arch")},
                  {"hidden_size", c.get("w.embed_tokens.weight").size(1)},
                  {"vocab_size", c.get("w.embed_tokens.weight").size(0)},
@@ -143,7 +143,23 @@ inline void expect_near_relative(double found, double expected, double tolerance
   EXPECT_NEAR(found, expected, tolerance * std::max(std::abs(expected), 1e-3)) << what;
 }
 
-// Loss, every metric (1e-5 relative) and every gradient (1e-4 of its norm).
+// Every gradient of the loss, within 1e-4 of its norm.
+inline void expect_golden_gradients(const Case& c, const LossResult& result,
+                                    const std::vector<NamedParameter>& parameters) {
+  for (const NamedParameter& parameter : parameters) parameter.value.mutable_grad() = torch::Tensor();
+  result.loss.backward();
+  const TensorMap gradients = c.group("g.");
+  EXPECT_EQ(gradients.size(), parameters.size());
+  for (const NamedParameter& parameter : parameters) {
+    ASSERT_TRUE(gradients.count(parameter.name)) << parameter.name;
+    ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+    const auto& expected = gradients.at(parameter.name);
+    const double difference = (parameter.value.grad() - expected).norm().item<double>();
+    EXPECT_LE(difference, 1e-4 * expected.norm().item<double>()) << parameter.name;
+  }
+}
+
+// Loss, every metric (1e-5 relative) and every gradient.
 inline void expect_golden(const Case& c, const LossResult& result, const std::vector<NamedParameter>& parameters) {
   expect_near_relative(result.loss.item<double>(), c.meta.at("loss").get<double>(), 1e-5, "loss");
   std::map<std::string, double> flat;
@@ -157,17 +173,7 @@ inline void expect_golden(const Case& c, const LossResult& result, const std::ve
     ASSERT_TRUE(flat.count(name)) << name;
     expect_near_relative(flat.at(name), value.get<double>(), 1e-5, name);
   }
-  for (const NamedParameter& parameter : parameters) parameter.value.mutable_grad() = torch::Tensor();
-  result.loss.backward();
-  const TensorMap gradients = c.group("g.");
-  EXPECT_EQ(gradients.size(), parameters.size());
-  for (const NamedParameter& parameter : parameters) {
-    ASSERT_TRUE(gradients.count(parameter.name)) << parameter.name;
-    ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
-    const auto& expected = gradients.at(parameter.name);
-    const double difference = (parameter.value.grad() - expected).norm().item<double>();
-    EXPECT_LE(difference, 1e-4 * expected.norm().item<double>()) << parameter.name;
-  }
+  expect_golden_gradients(c, result, parameters);
 }
 
 }  // namespace speculators::golden

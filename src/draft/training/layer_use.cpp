@@ -37,12 +37,20 @@ torch::Tensor LayerUse::attend(const torch::Tensor& queries, const nn::KeysValue
 }
 
 torch::Tensor LayerUse::finish(const torch::Tensor& mixed, const torch::Tensor& residual) {
-  const auto attended = o_.apply(mixed, residual);
-  const auto gate_up = gate_up_.apply(nn::rms_norm(attended, layer_->post_attention_layernorm, settings_.eps));
-  if (settings_.hidden_act == "silu") return down_.apply(nn::silu_mul(gate_up), attended);
+  const auto attended = attention_output(mixed, residual);
+  return mlp(nn::rms_norm(attended, layer_->post_attention_layernorm, settings_.eps), attended);
+}
+
+torch::Tensor LayerUse::attention_output(const torch::Tensor& mixed, const torch::Tensor& residual) {
+  return o_.apply(mixed, residual);
+}
+
+torch::Tensor LayerUse::mlp(const torch::Tensor& normed, const torch::Tensor& residual) {
+  const auto gate_up = gate_up_.apply(normed);
+  if (settings_.hidden_act == "silu") return down_.apply(nn::silu_mul(gate_up), residual);
   const int64_t width = layer_->shape.intermediate_size;
   const auto gate = nn::activation_plain(settings_.hidden_act, gate_up.narrow(1, 0, width));
-  return down_.apply(gate * gate_up.narrow(1, width, width), attended);
+  return down_.apply(gate * gate_up.narrow(1, width, width), residual);
 }
 
 }  // namespace speculators

@@ -38,6 +38,9 @@ class LayerUse {
                        std::shared_ptr<const nn::RangeAttentionPlan> plan) const;  // [R, N*H]
   // residual [R, D] plus attention output, then plus MLP.
   torch::Tensor finish(const torch::Tensor& mixed, const torch::Tensor& residual);
+  // Its two halves: o of `mixed`, and the MLP of normed rows; plus `residual` if there is one. [R, D]
+  torch::Tensor attention_output(const torch::Tensor& mixed, const torch::Tensor& residual = {});
+  torch::Tensor mlp(const torch::Tensor& normed, const torch::Tensor& residual = {});
   const nn::DecoderLayer& layer() const { return *layer_; }
 
  private:

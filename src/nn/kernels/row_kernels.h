@@ -67,6 +67,25 @@ struct AttentionGradients {
   float *d_own_keys = nullptr, *d_own_values = nullptr;
 };
 
+// A causal convolution over the slots of blocks, each coefficient a base per channel plus a change per row and group:
+//   y[i, c] = sum over t <= min(taps - 1, offsets[i]) of x[i - t, c] * (base[t, c] + change[i][t, c / group_size])
+// Row i - t is the slot t before row i in its block: blocks lie one behind the other, each from its first slot on.
+struct ConvolutionRows {
+  const float* x = nullptr;       // [R, D]
+  const float* base = nullptr;    // [taps, D]
+  const float* change = nullptr;  // rows of taps * D / group_size, change_stride floats apart
+  int64_t change_stride = 0;
+  const int64_t* offsets = nullptr;  // [R], of the row in its block
+  int64_t num_rows = 0, width = 0, group_size = 0, num_taps = 0;
+};
+
+// `count` rows of a table for each of R rows.
+struct GatheredRows {
+  const float* table = nullptr;  // rows of D floats
+  const int64_t* ids = nullptr;  // [R, count]
+  int64_t num_rows = 0, count = 0, width = 0;
+};
+
 struct RowKernels {
   // y = x * rstd * weight (weight null: 1); rstd [R] = 1 / sqrt(mean(x^2) + eps), null when not wanted.
   void (*rms_norm)(const float* x, const float* weight, int64_t num_rows, int64_t width, float eps, float* y,
@@ -91,6 +110,17 @@ struct RowKernels {
                      const uint8_t* wants_gradient, const LossWeights& weights, DraftRow* rows);
   void (*attention)(const AttentionRows& rows, float* out, float* lse);
   void (*attention_backward)(const AttentionRows& rows, const AttentionGradients& gradients);
+  // y [R, D], plus the addend unless that is null.
+  void (*convolve)(const ConvolutionRows& rows, const float* addend, float* y);
+  // dx [R, D], d_change [R, taps * D / group_size] dense and d_base [taps, D], overwritten.
+  void (*convolve_backward)(const ConvolutionRows& rows, const float* dy, float* dx, float* d_change, float* d_base);
+  // Indices of the `count` largest of each row, the largest first. values [R, D], ids [R, count].
+  void (*largest_rows)(const float* values, int64_t num_rows, int64_t width, int64_t count, int64_t* ids);
+  // dots[r, c] += x[r] * table[ids[r, c]];  sums[r] = sum over c of factors[r, c] * table[ids[r, c]];
+  // table[ids[r, c]] += factors[r, c] * x[r], the table of `rows` unused. x, sums [R, D]; dots, factors [R, count].
+  void (*gathered_dots)(const GatheredRows& rows, const float* x, float* dots);
+  void (*gathered_sums)(const GatheredRows& rows, const float* factors, float* sums);
+  void (*scattered_sums)(const GatheredRows& rows, const float* factors, const float* x, float* table);
 };
 
 // The fastest this machine runs.

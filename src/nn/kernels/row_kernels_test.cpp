@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "nn/kernels/vector_math.h"
+#include "nn/pair_losses.h"
 #include "nn/plain_ops.h"
+#include "nn/slot_convolution.h"
 #include "nn/test_tensors.h"
 
 namespace speculators::nn {
@@ -78,6 +80,39 @@ TEST_P(EveryInstructionSet, FindsTheFirstOfEqualMaxima) {
   TargetRow row;
   kernels().target_rows(logits.mutable_data_ptr<float>(), 1, 300, false, nullptr, &row);
   EXPECT_EQ(row.argmax, 70);
+}
+
+// Groups of three channels, two taps, blocks of two slots and one.
+TEST_P(EveryInstructionSet, ConvolvesSlots) {
+  const auto x = leaf({3, 21}, 1), change = leaf({3, 2 * 7}, 2), base = leaf({2, 21}, 3);
+  const auto offsets = index_tensor({0, 1, 0});
+  const auto plain = convolve_slots_plain(x, {change, base, offsets});
+  const auto upstream = noise({3, 21}, 4);
+  (plain * upstream).sum().backward();
+  const ConvolutionRows rows{x.const_data_ptr<float>(),
+                             base.const_data_ptr<float>(),
+                             change.const_data_ptr<float>(),
+                             14,
+                             offsets.const_data_ptr<int64_t>(),
+                             3,
+                             21,
+                             3,
+                             2};
+  const auto y = noise({3, 21}, 5), dx = noise({3, 21}, 6), d_change = noise({3, 14}, 7), d_base = noise({2, 21}, 8);
+  kernels().convolve(rows, nullptr, y.mutable_data_ptr<float>());
+  expect_close(y, plain, 1e-6, "value");
+  kernels().convolve_backward(rows, upstream.const_data_ptr<float>(), dx.mutable_data_ptr<float>(),
+                              d_change.mutable_data_ptr<float>(), d_base.mutable_data_ptr<float>());
+  expect_close(dx, x.grad(), 1e-5, "x");
+  expect_close(d_change, change.grad(), 1e-5, "change");
+  expect_close(d_base, base.grad(), 1e-5, "base");
+}
+
+TEST_P(EveryInstructionSet, FindsTheLargestOfARow) {
+  const auto values = noise({2, 777}, 1);
+  std::vector<int64_t> ids(2 * 9);
+  kernels().largest_rows(values.const_data_ptr<float>(), 2, 777, 9, ids.data());
+  EXPECT_TRUE(index_tensor(ids).reshape({2, 9}).equal(std::get<1>(values.topk(9))));
 }
 
 TEST(VectorMath, ExpIsExactToRounding) {

@@ -1,0 +1,11 @@
+// XPress as one row of draft/registry.cpp: its tensors and its proposer.
+#pragma once
+
+#include "draft/draft_algorithm.h"
+
+namespace speculators {
+
+DraftAlgorithm xpress_algorithm();
+std::unique_ptr<Proposer> make_xpress_proposer(const Speculator& speculator, const fs::path& verifier_folder);
+
+}  // namespace speculators
