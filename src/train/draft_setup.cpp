@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "base/errors.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "draft/convert/convert.h"
 #include "draft/mtp/native_weights.h"
 #include "draft/verifier_tensors.h"
 #include "tokenizer/tokenizer.h"
@@ -99,8 +101,33 @@ void start_fresh(const TrainOptions& options, const VerifierTensors& tensors, Dr
   setup.speculator.layer_config = layer_config_of(request);
 }
 
-void start_from(const fs::path& folder, const TrainOptions& options, const VerifierTensors& tensors,
-                DraftSetup& setup) {
+// A folder for the time of its scope.
+struct PassingFolder {
+  fs::path path;
+  ~PassingFolder() {
+    std::error_code ignored;
+    if (!path.empty()) fs::remove_all(path, ignored);
+  }
+};
+
+// The folder itself, or for another project's draft the speculator that it converts to.
+fs::path as_speculator(const fs::path& folder, const TrainOptions& options, PassingFolder& converted,
+                       DraftSetup& setup) {
+  const std::string algorithm = find_foreign_algorithm(folder);
+  if (algorithm.empty()) return folder;
+  std::string name = (fs::temp_directory_path() / "speculators-converted-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) throw DataError(fmt::format("{}: cannot be made", name));
+  converted.path = name;
+  const ConvertNotes notes = convert_to_speculator(
+      {.model = folder, .verifier = options.verifier_name_or_path, .algorithm = algorithm}, converted.path / "draft");
+  setup.warnings.push_back(fmt::format("{}: converted from {}'s own format", folder.string(), algorithm));
+  for (const std::string& note : notes) setup.warnings.push_back(note);
+  return converted.path / "draft";
+}
+
+void start_from(const fs::path& given, const TrainOptions& options, const VerifierTensors& tensors, DraftSetup& setup) {
+  PassingFolder converted;
+  const fs::path folder = as_speculator(given, options, converted, setup);
   setup.speculator = load_speculator(folder);
   std::optional<VocabularyMap> vocabulary;
   std::map<std::string, torch::Tensor> weights;

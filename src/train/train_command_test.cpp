@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/options.h"
 #include "base/progress.h"
+#include "draft/convert/convert.h"
 #include "draft/mtp/native_weights.h"
 #include "draft/speculator.h"
 #include "train/draft_setup.h"
@@ -128,6 +129,24 @@ TEST_P(TrainTest, StartsFromThePretrainedWeights) {
   train(second, {});
   const auto before = TensorFile::open(first.checkpoint / "model.safetensors"),
              after = TensorFile::open(fs::path(second.save_path) / "model.safetensors");
+  for (const auto& [name, tensor] : before.tensors()) {
+    EXPECT_TRUE(torch::equal(to_torch(tensor), to_torch(after.get(name)))) << name;
+  }
+}
+
+TEST(TrainFromAnotherProject, StartsFromItsWeights) {
+  const TinyVerifier verifier;
+  auto dry = verifier.options("eagle3", "first");
+  dry.dry_run = true;
+  const auto first = train(dry, {});
+  const fs::path published = fs::path(dry.save_path).parent_path() / "published";
+  convert_from_speculator(first.checkpoint, published);
+  auto second = verifier.options("eagle3", "second");
+  second.draft.num_layers = std::nullopt;
+  second.from_pretrained = published.string();
+  second.dry_run = true;
+  train(second, {});
+  const auto before = TensorFile::open_folder(first.checkpoint), after = TensorFile::open_folder(second.save_path);
   for (const auto& [name, tensor] : before.tensors()) {
     EXPECT_TRUE(torch::equal(to_torch(tensor), to_torch(after.get(name)))) << name;
   }

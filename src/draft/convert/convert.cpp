@@ -63,10 +63,16 @@ void write_dflash(const Speculator& speculator, const TensorFile& file, const fs
 
 }  // namespace
 
-bool is_foreign_draft(const fs::path& folder) {
-  if (!fs::exists(folder / "config.json")) return false;
+std::string find_foreign_algorithm(const fs::path& folder) {
+  if (!fs::exists(folder / "config.json")) return "";
   const Json config = read_json(folder / "config.json");
-  return config.is_object() && !config.contains("speculators_model_type");
+  if (!config.is_object() || config.contains("speculators_model_type")) return "";
+  const JsonObject top(config, (folder / "config.json").string());
+  std::string classes;
+  for (const std::string& name : top.find_strings("architectures").value_or(std::vector<std::string>{}))
+    classes += name;
+  if (top.has("dflash_config") || classes.find("DFlash") != std::string::npos) return "dflash";
+  return classes.find("Eagle3") != std::string::npos ? "eagle3" : "";
 }
 
 ConvertNotes convert_to_speculator(const ConvertRequest& request, const fs::path& output) {

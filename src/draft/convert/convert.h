@@ -30,7 +30,7 @@ ConvertNotes convert_to_speculator(const ConvertRequest& request, const fs::path
 // other format.
 ConvertNotes convert_from_speculator(const fs::path& folder, const fs::path& output);
 
-// True for a folder that convert_to_speculator takes: a config.json without `speculators_model_type`.
-bool is_foreign_draft(const fs::path& folder);
+// What convert_to_speculator would take a folder for: "eagle3", "dflash", or nothing for a speculator or anything else.
+std::string find_foreign_algorithm(const fs::path& folder);
 
 }  // namespace speculators

@@ -103,7 +103,8 @@ TEST_P(ConvertCases, GoesBackAndForthUnchanged) {
   const fs::path first = folder_.path() / "first", back = folder_.path() / "back";
   fs::rename(output(), first);
   convert_from_speculator(first, back);
-  EXPECT_TRUE(is_foreign_draft(back));
+  EXPECT_EQ(find_foreign_algorithm(back), one.algorithm);
+  EXPECT_EQ(find_foreign_algorithm(first), "");
   convert(back, one.algorithm, one.overrides);
   const TensorFile before = TensorFile::open_folder(first), after = TensorFile::open_folder(output());
   EXPECT_EQ(before.tensors().size(), after.tensors().size());

@@ -109,7 +109,7 @@ class Examination {
   }
 
   void check_algorithm_fields() {
-    expect_written("draft_vocab_size", "readers differ in what an absent one means");
+    if (!is("mtp")) expect_written("draft_vocab_size", "readers differ in what an absent one means");
     if (is_chain()) check_chain_fields();
     if (is_block()) check_block_fields();
   }
@@ -175,8 +175,11 @@ class Examination {
     fs::path verifier;
     if (!attempt([&] { verifier = find_verifier_folder(speculator_); })) return;
     const ModelConfig& layer = speculator_.layer_config;
-    const char* key = is_chain() ? "eagle_aux_hidden_state_layer_ids" : "aux_hidden_state_layer_ids";
-    const auto ids = JsonObject(config(), place()).find_ints(key).value_or(std::vector<int64_t>{});
+    std::vector<int64_t> ids = {0};  // mtp reads the last layer, which every verifier has
+    if (!is("mtp")) {
+      const char* key = is_chain() ? "eagle_aux_hidden_state_layer_ids" : "aux_hidden_state_layer_ids";
+      ids = JsonObject(config(), place()).find_ints(key).value_or(std::vector<int64_t>{});
+    }
     if (!attempt([&] { check_verifier(verifier, layer, ids); })) return;
     const ModelConfig served = read_model_config(verifier);
     if (layer.max_position_embeddings < served.max_position_embeddings) {
