@@ -1,9 +1,10 @@
 // Forward and backward of a training step at SmolLM2-135M's shape on random data: tokens a second, needed operations,
 // and the share of the machine's own matrix-product rate that is reached.
-//   train_step_benchmark [eagle3|dflash] [steps] [threads] [--plain] [--row=640] [--document=0] [--vocabulary=8192]
-//                        [--layers=2] [--block=8] [--anchors=128]
+//   train_step_benchmark [eagle3|peagle|dflash|...] [steps] [threads] [--plain] [--row=640] [--document=0]
+//                        [--vocabulary=8192] [--layers=2] [--block=8] [--anchors=128]
 // Rows of 640 tokens, documents of about 170 (0) or of a given length, 60 % supervised, draft vocabulary 8,192 of
-// 49,152. eagle3: 1 layer, 3 TTT steps, kl_div. dflash: full layers, ce with D-PACE; the last three options are its.
+// 49,152 (dflash2 and mtp have all). Layers, blocks and anchors are those of the drafts that fill blocks; a chain has
+// one layer, 3 steps or 4 depths; everything else is the algorithm's default.
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -21,8 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "draft/dflash/trainable.h"
-#include "draft/eagle3/trainable.h"
+#include "draft/trainable_registry.h"
 
 namespace speculators {
 namespace {
@@ -44,20 +44,20 @@ double cpu_seconds() {
   return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-ModelConfig layer_config(int64_t num_layers, const std::string& model_type) {
-  ModelConfig layer;
-  layer.model_type = model_type;
-  layer.vocab_size = kVerifierVocab;
-  layer.hidden_size = kHidden;
-  layer.intermediate_size = 1536;
-  layer.num_hidden_layers = num_layers;
-  layer.num_attention_heads = 9;
-  layer.num_key_value_heads = 3;
-  layer.head_dim = 64;
-  layer.max_position_embeddings = 8192;
-  layer.rms_norm_eps = 1e-5;
-  layer.rope.rope_theta = 100000.0;
-  return layer;
+ModelConfig smollm2() {
+  ModelConfig verifier;
+  verifier.model_type = "llama";
+  verifier.vocab_size = kVerifierVocab;
+  verifier.hidden_size = kHidden;
+  verifier.intermediate_size = 1536;
+  verifier.num_hidden_layers = 30;
+  verifier.num_attention_heads = 9;
+  verifier.num_key_value_heads = 3;
+  verifier.head_dim = 64;
+  verifier.max_position_embeddings = 8192;
+  verifier.rms_norm_eps = 1e-5;
+  verifier.rope.rope_theta = 100000.0;
+  return verifier;
 }
 
 VerifierTensors random_verifier() {
@@ -103,28 +103,30 @@ TrainBatch random_batch(const Settings& settings) {
   return batch;
 }
 
+bool fills_blocks(const std::string& algorithm) {
+  return algorithm.starts_with("dflash") || algorithm == "dspark" || algorithm == "xpress";
+}
+
 std::unique_ptr<TrainableDraft> make_draft(const Settings& settings) {
-  if (settings.algorithm == "eagle3") {
-    Eagle3Config config;
-    config.layer = layer_config(1, "llama");
-    config.draft_vocab_size = settings.draft_vocab;
-    config.aux_layer_ids = {2, 15, 27};
-    config.norm_before_residual = config.norm_before_fc = config.norm_output = true;
-    Eagle3TrainingOptions options;
-    options.plain_ops = settings.plain_ops;
-    return make_trainable_eagle3(config, options, random_verifier(), vocabulary(settings.draft_vocab), 1);
-  }
-  DFlashConfig config;
-  config.layer = layer_config(settings.num_layers, "qwen3");
-  config.draft_vocab_size = settings.draft_vocab;
-  config.aux_layer_ids = {2, 15, 27};
-  config.block_size = settings.block_size;
-  DFlashTrainingOptions options;
-  options.max_anchors = settings.max_anchors;
-  options.position_weight = PositionWeight::kDPace;
-  options.loss = nn::parse_loss_spec("ce");
+  TrainableRequest request;
+  request.algorithm = settings.algorithm;
+  DraftTrainingOptions options;
+  options.num_layers = fills_blocks(settings.algorithm) ? settings.num_layers : 1;
+  for (int64_t i = 0; i < *options.num_layers; ++i) options.full_attention_indices.push_back(i);
+  if (fills_blocks(settings.algorithm)) options.block_size = settings.block_size;
+  if (settings.algorithm == "peagle") options.embed_requires_grad = false;
+  options.max_anchors = fills_blocks(settings.algorithm) ? settings.max_anchors : settings.row;
+  options.target_layer_ids = {2, 15, 27};
+  options.num_depths = 4;
+  options.mask_token_id = 0;
   options.plain_ops = settings.plain_ops;
-  return make_trainable_dflash(config, options, random_verifier(), vocabulary(settings.draft_vocab), 1);
+  request.options = resolve_options(settings.algorithm, options);
+  request.verifier = smollm2();
+  request.tensors = random_verifier();
+  if (settings.algorithm != "dflash2" && settings.algorithm != "mtp") {
+    request.vocabulary = vocabulary(settings.draft_vocab);
+  }
+  return make_trainable_draft(request);
 }
 
 // The best rate of torch's own fp32 product over a few square and layer-like shapes. GFLOP/s
