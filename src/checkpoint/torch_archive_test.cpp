@@ -16,7 +16,11 @@ using ::testing::ThrowsMessage;
 
 using namespace std::string_literals;
 
-fs::path test_file(const std::string& name) { return fs::path(::testing::TempDir()) / name; }
+// Tests may run at the same time: each has files of its own.
+fs::path test_file(const std::string& name) {
+  const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  return fs::path(::testing::TempDir()) / (test + "_" + name);
+}
 
 std::string text(const std::string& value) {
   return "X" + std::string(1, static_cast<char>(value.size())) + "\0\0\0"s + value;
