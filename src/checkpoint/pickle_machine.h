@@ -33,7 +33,7 @@ struct PickleValue {
   std::vector<std::pair<const PickleValue*, const PickleValue*>> entries;
 
   bool is(Kind other) const { return kind == other; }
-  // A call of the class `name`, or that class itself.
+  // The class of this name, not a call of it.
   bool is_class(std::string_view name) const { return kind == Kind::kClass && text == name; }
 };
 

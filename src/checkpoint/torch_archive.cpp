@@ -19,7 +19,7 @@ using Members = std::map<std::string, std::span<const std::byte>, std::less<>>;
 constexpr int64_t kMaxElements = int64_t{1} << 40;
 
 std::optional<DType> find_storage_type(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, DType>, 9> kTypes = {{
+  constexpr std::array<std::pair<std::string_view, DType>, 10> kTypes = {{
       {"torch.FloatStorage", DType::kF32},
       {"torch.HalfStorage", DType::kF16},
       {"torch.BFloat16Storage", DType::kBF16},
@@ -29,8 +29,8 @@ std::optional<DType> find_storage_type(std::string_view name) {
       {"torch.ShortStorage", DType::kI16},
       {"torch.CharStorage", DType::kI8},
       {"torch.ByteStorage", DType::kU8},
+      {"torch.BoolStorage", DType::kBool},
   }};
-  if (name == "torch.BoolStorage") return DType::kBool;
   for (const auto& [known, dtype] : kTypes) {
     if (known == name) return dtype;
   }
@@ -105,6 +105,8 @@ class TensorReader {
 
   // No element may lie behind the storage's end; sizes stay far below an overflow.
   void check_extent(const TensorView& tensor, const std::vector<int64_t>& strides, int64_t offset) const {
+    const auto held = static_cast<int64_t>(tensor.bytes.size()) / size_of(tensor.dtype);
+    if (offset > held) fail(fmt::format("starts at element {} of a storage of {}", offset, held));
     int64_t count = 1, last = offset;
     for (size_t i = 0; i < strides.size(); ++i) {
       if (tensor.shape[i] == 0) return;
@@ -113,7 +115,6 @@ class TensorReader {
       if (strides[i] > 0 && tensor.shape[i] - 1 > kMaxElements / strides[i]) fail("a stride is impossibly large");
       last += (tensor.shape[i] - 1) * strides[i];
     }
-    const auto held = static_cast<int64_t>(tensor.bytes.size()) / size_of(tensor.dtype);
     if (last >= held) {
       fail(fmt::format("{} reaches element {} of a storage of {}", shape_string(tensor.shape), last, held));
     }

@@ -100,6 +100,8 @@ TEST(TorchArchive, AShapeThatLeavesItsStorageIsRefused) {
   expect_refused(state_dict("w", Saved{.offset = 1}.pickle()), "[2, 3] reaches element 6 of a storage of 6");
   expect_refused(state_dict("w", Saved{.shape = {100, 100}, .strides = {0, 0}}.pickle()),
                  "[100, 100] repeats elements of its storage");
+  expect_refused(state_dict("w", Saved{.offset = 9, .shape = {0, 3}}.pickle()),
+                 "starts at element 9 of a storage of 6");
   expect_refused(state_dict("w", Saved{.strides = {1}}.pickle()), "shape and strides differ in length");
 }
 
