@@ -290,8 +290,32 @@ class OneProposer : public ::testing::Test {
   std::unique_ptr<Proposer> load(const Speculator& speculator) {
     return load_proposer(testing::write_speculator(folder_.path(), speculator));
   }
+  // With NaN in every element of `name` [40, 6].
+  std::unique_ptr<Proposer> load_damaged(const Speculator& speculator, const std::string& name) {
+    const fs::path folder = testing::write_speculator(folder_.path(), speculator);
+    NamedTensors tensors;
+    const TensorFile file = TensorFile::open_folder(folder);
+    const std::vector<float> damaged(40 * 6, std::nanf(""));
+    const auto replacement = make_tensor({40, 6}, std::span<const float>(damaged));
+    for (const auto& [known, tensor] : file.tensors())
+      tensors.emplace_back(known, known == name ? replacement.view() : tensor);
+    write_safetensors(folder / "damaged.safetensors", tensors);
+    fs::rename(folder / "damaged.safetensors", folder / "model.safetensors");
+    return load_proposer(folder);
+  }
   testing::TemporaryFolder folder_;
 };
+
+// Two draws of one sequence that differ in the first token; `width` is that of the draft's vocabulary.
+void expect_later_tokens_hang_on_the_earlier_ones(Proposer& proposer, size_t width) {
+  Conversation one(proposer, 7), other(proposer, 7);
+  one.reseed(1);
+  other.reseed(2);
+  const Proposal a = one.propose(9, 2, 3), b = other.propose(9, 2, 3);
+  ASSERT_NE(a.tokens[0], b.tokens[0]);
+  EXPECT_NE(a.probabilities, b.probabilities);
+  EXPECT_THAT(std::span(a.probabilities).first(width), ElementsAreArray(std::span(b.probabilities).first(width)));
+}
 
 using Eagle3Proposer = OneProposer;
 using PEagleProposer = OneProposer;
@@ -387,14 +411,7 @@ TEST_F(DFlashProposer, DraftsFromTheNewestTokenAlone) {
 using DFlash2Proposer = OneProposer;
 
 TEST_F(DFlash2Proposer, LaterTokensHangOnTheEarlierOnes) {
-  const auto proposer = load(dflash2(kFull, false, 2));
-  Conversation one(*proposer, 7), other(*proposer, 7);
-  one.reseed(1);
-  other.reseed(2);
-  const Proposal a = one.propose(9, 2, 3), b = other.propose(9, 2, 3);
-  ASSERT_NE(a.tokens[0], b.tokens[0]);
-  EXPECT_NE(a.probabilities, b.probabilities);
-  EXPECT_THAT(std::span(a.probabilities).first(40), ElementsAreArray(std::span(b.probabilities).first(40)));
+  expect_later_tokens_hang_on_the_earlier_ones(*load(dflash2(kFull, false, 2)), 40);
 }
 
 TEST_F(DFlash2Proposer, DrawsFromTheCandidatesOnly) {
@@ -416,16 +433,7 @@ TEST_F(DFlash2Proposer, EndsWhereTheSelectorIsNotSureEnough) {
 }
 
 TEST_F(DFlash2Proposer, RejectsACodebookThatIsNotFinite) {
-  const fs::path folder = testing::write_speculator(folder_.path(), dflash2(kFull, false, 2));
-  NamedTensors tensors;
-  const TensorFile file = TensorFile::open_folder(folder);
-  const std::vector<float> damaged(40 * 6, std::nanf(""));
-  const auto replacement = make_tensor({40, 6}, std::span<const float>(damaged));
-  for (const auto& [name, tensor] : file.tensors())
-    tensors.emplace_back(name, name == "candidate_selector.successor_codebook" ? replacement.view() : tensor);
-  write_safetensors(folder / "damaged.safetensors", tensors);
-  fs::rename(folder / "damaged.safetensors", folder / "model.safetensors");
-  const auto proposer = load_proposer(folder);
+  const auto proposer = load_damaged(dflash2(kFull, false, 2), "candidate_selector.successor_codebook");
   EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 2); },
               ThrowsMessage<DataError>(HasSubstr("candidate_selector.successor_codebook: row ")));
 }
@@ -436,13 +444,7 @@ class DSparkProposer : public OneProposer {
 };
 
 TEST_F(DSparkProposer, LaterTokensHangOnTheEarlierOnes) {
-  Conversation one(*proposer_, 7), other(*proposer_, 7);
-  one.reseed(1);
-  other.reseed(2);
-  const Proposal a = one.propose(9, 2, 3), b = other.propose(9, 2, 3);
-  ASSERT_NE(a.tokens[0], b.tokens[0]);
-  EXPECT_NE(a.probabilities, b.probabilities);
-  EXPECT_THAT(std::span(a.probabilities).first(12), ElementsAreArray(std::span(b.probabilities).first(12)));
+  expect_later_tokens_hang_on_the_earlier_ones(*proposer_, 12);
 }
 
 TEST_F(DSparkProposer, ProposesNothingWhenNothingIsSureEnough) {
@@ -467,16 +469,7 @@ TEST_F(DSparkProposer, AProposalThatEndsEarlyLeavesTheOthersAlone) {
 }
 
 TEST_F(OneProposer, RejectsADSparkEmbeddingThatIsNotFinite) {
-  const fs::path folder = testing::write_speculator(folder_.path(), dspark(kFull, MarkovHeadType::kVanilla, true));
-  NamedTensors tensors;
-  const TensorFile file = TensorFile::open(folder / "model.safetensors");
-  const std::vector<float> damaged(40 * 6, std::nanf(""));
-  const auto replacement = make_tensor({40, 6}, std::span<const float>(damaged));
-  for (const auto& [name, tensor] : file.tensors())
-    tensors.emplace_back(name, name == "markov_head.markov_w1.weight" ? replacement.view() : tensor);
-  write_safetensors(folder / "damaged.safetensors", tensors);
-  fs::rename(folder / "damaged.safetensors", folder / "model.safetensors");
-  const auto proposer = load_proposer(folder);
+  const auto proposer = load_damaged(dspark(kFull, MarkovHeadType::kVanilla, true), "markov_head.markov_w1.weight");
   EXPECT_THAT([&] { Conversation(*proposer, 7).propose(9, 2); },
               ThrowsMessage<DataError>(HasSubstr("markov_head.markov_w1.weight: row ")));
 }
